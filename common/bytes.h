@@ -31,7 +31,7 @@ struct bytes {
 static inline struct bytes
 bytes_of(const void *ptr, size_t len)
 {
-	return (struct bytes){ ptr, len };
+	return (struct bytes){ (const uint8_t *)ptr, len };
 }
 
 static inline struct bytes

@@ -112,7 +112,7 @@ const char *json_kernel(void);
 
 #ifdef __cplusplus
 }
-#endif
+#else /* the walk over the tree is for C */
 
 #define JSON_TAPE_PAYLOAD 0x00ffffffffffffffull
 
@@ -261,4 +261,5 @@ json_count(struct json_value v)
 	return n;
 }
 
+#endif
 #endif
