@@ -22,21 +22,21 @@
 static bool
 parse_unix(const char *path, struct config_bind *out, char *why, size_t why_size)
 {
-	struct sockaddr_un *un = (struct sockaddr_un *)(void *)&out->address;
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	size_t len = strlen(path);
 
 	if (path[0] != '/') {
 		(void)snprintf(why, why_size, "the path after unix: must begin with /");
 		return false;
 	}
-	if (len >= sizeof un->sun_path) {
+	if (len >= sizeof un.sun_path) {
 		(void)snprintf(why, why_size,
 		    "the path of a unix socket has %zu bytes, the system allows %zu", len,
-		    sizeof un->sun_path - 1);
+		    sizeof un.sun_path - 1);
 		return false;
 	}
-	un->sun_family = AF_UNIX;
-	memcpy(un->sun_path, path, len + 1);
+	memcpy(un.sun_path, path, len + 1);
+	memcpy(&out->address, &un, sizeof un);
 	out->family = AF_UNIX;
 	out->address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
 	(void)snprintf(out->text, sizeof out->text, "unix:%s", path);
@@ -47,28 +47,26 @@ parse_unix(const char *path, struct config_bind *out, char *why, size_t why_size
 static bool
 parse_host(const char *host, bool is_v6, uint16_t port, struct config_bind *out)
 {
-	struct sockaddr_in *in = (struct sockaddr_in *)(void *)&out->address;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&out->address;
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	char text[INET6_ADDRSTRLEN];
 
 	if (is_v6) {
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		if (inet_pton(AF_INET6, host, &in6->sin6_addr) != 1)
+		if (inet_pton(AF_INET6, host, &in6.sin6_addr) != 1)
 			return false;
-		(void)inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+		(void)inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text);
+		memcpy(&out->address, &in6, sizeof in6);
 		out->family = AF_INET6;
-		out->address_len = sizeof *in6;
+		out->address_len = sizeof in6;
 		(void)snprintf(out->text, sizeof out->text, "[%s]:%u", text, port);
 		return true;
 	}
-	in->sin_family = AF_INET;
-	in->sin_port = htons(port);
-	if (inet_pton(AF_INET, host, &in->sin_addr) != 1)
+	if (inet_pton(AF_INET, host, &in.sin_addr) != 1)
 		return false;
-	(void)inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+	(void)inet_ntop(AF_INET, &in.sin_addr, text, sizeof text);
+	memcpy(&out->address, &in, sizeof in);
 	out->family = AF_INET;
-	out->address_len = sizeof *in;
+	out->address_len = sizeof in;
 	(void)snprintf(out->text, sizeof out->text, "%s:%u", text, port);
 	return true;
 }
@@ -126,21 +124,25 @@ config_bind_parse(const char *text, struct config_bind *out, char *why, size_t w
 bool
 config_bind_is_conflict(const struct config_bind *a, const struct config_bind *b)
 {
-	const struct sockaddr_in *a4 = (const void *)&a->address, *b4 = (const void *)&b->address;
-	const struct sockaddr_in6 *a6 = (const void *)&a->address, *b6 = (const void *)&b->address;
+	struct sockaddr_in a4, b4;
+	struct sockaddr_in6 a6, b6;
 
 	if (a->family != b->family)
 		return false;
 	switch (a->family) {
 	case AF_INET:
-		return a4->sin_port == b4->sin_port &&
-		    (a4->sin_addr.s_addr == b4->sin_addr.s_addr ||
-			a4->sin_addr.s_addr == INADDR_ANY || b4->sin_addr.s_addr == INADDR_ANY);
+		memcpy(&a4, &a->address, sizeof a4);
+		memcpy(&b4, &b->address, sizeof b4);
+		return a4.sin_port == b4.sin_port &&
+		    (a4.sin_addr.s_addr == b4.sin_addr.s_addr || a4.sin_addr.s_addr == INADDR_ANY ||
+			b4.sin_addr.s_addr == INADDR_ANY);
 	case AF_INET6:
-		return a6->sin6_port == b6->sin6_port &&
-		    (IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr) ||
-			IN6_IS_ADDR_UNSPECIFIED(&a6->sin6_addr) ||
-			IN6_IS_ADDR_UNSPECIFIED(&b6->sin6_addr));
+		memcpy(&a6, &a->address, sizeof a6);
+		memcpy(&b6, &b->address, sizeof b6);
+		return a6.sin6_port == b6.sin6_port &&
+		    (IN6_ARE_ADDR_EQUAL(&a6.sin6_addr, &b6.sin6_addr) ||
+			IN6_IS_ADDR_UNSPECIFIED(&a6.sin6_addr) ||
+			IN6_IS_ADDR_UNSPECIFIED(&b6.sin6_addr));
 	default:
 		return strcmp(a->text, b->text) == 0;
 	}

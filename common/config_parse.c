@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	config_parse - files and lines into fields, with the place of each
+ *
+ * PROCESS
+ *	Those that load a configuration.
+ *
+ * SHARED STATE
+ *	None.
+ */
+#include "common/config_parse.h"
+
+#include "common/config_errors.h"
+#include "common/config_source.h"
+#include "common/config_value.h"
+#include "common/panic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HERE(p) (p)->source->name, (p)->source->line
+#define COMPLAIN(p, fmt, ...)                                                                      \
+	config_errors_add((p)->errs, "%s:%d: " fmt, HERE(p) __VA_OPT__(, ) __VA_ARGS__)
+
+enum { SPARE = CONFIG_PARSE_INSTANCES - 1 };
+
+/*---------------------------------------------------------------- sections */
+
+int
+config_parse_instance(enum config_section section, int at)
+{
+	return section == CONFIG_SECTION_listen ? CONFIG_SECTIONS + at : (int)section;
+}
+
+static struct config_place
+here(const struct config_parser *p)
+{
+	return (struct config_place){ p->source->name, p->source->line, false };
+}
+
+static void
+set_defaults(enum config_section section, void *base)
+{
+	char why[CONFIG_VALUE_WHY_SIZE];
+	const struct config_key *key;
+
+	for (key = config_table_keys; key < config_table_keys + CONFIG_KEYS; key++) {
+		if (key->section != section)
+			continue;
+		if (key->type == CONFIG_TYPE_BIND && key->default_text[0] == '\0')
+			continue;
+		if (!config_value_set(key, base, key->default_text, why))
+			PANIC("the default of %s: %s", key->name, why);
+	}
+}
+
+void
+config_parse_init(struct config_parser *p, struct config *cfg, struct config_errors *errs)
+{
+	int s;
+
+	memset(p, 0, sizeof *p);
+	p->cfg = cfg;
+	p->errs = errs;
+	p->lex = xcalloc(1, sizeof *p->lex);
+	p->section = CONFIG_SECTIONS;
+	for (s = 0; s < CONFIG_SECTIONS; s++)
+		if (!config_table_sections[s].is_named)
+			set_defaults((enum config_section)s,
+			    config_table_base(cfg, (enum config_section)s, 0));
+}
+
+void
+config_parse_done(struct config_parser *p)
+{
+	while (p->names_n > 0)
+		free(p->names[--p->names_n]);
+	free(p->lex);
+	p->lex = NULL;
+}
+
+static bool
+is_name(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return len > 0 && len < CONFIG_NAME_SIZE && name[len] == '\0';
+}
+
+/* A section that cannot be kept is read all the same, for its mistakes. */
+static void
+open_spare(struct config_parser *p)
+{
+	memset(&p->spare, 0, sizeof p->spare);
+	memset(p->keys[SPARE], 0, sizeof p->keys[SPARE]);
+	set_defaults(CONFIG_SECTION_listen, &p->spare);
+	p->instance = SPARE;
+	p->base = &p->spare;
+	p->opened[SPARE] = here(p);
+}
+
+static void
+open_listen(struct config_parser *p, const char *name)
+{
+	char q[CONFIG_ERRORS_QUOTE_SIZE];
+	struct config_listen *listen;
+	const struct config_place *first;
+	int i;
+
+	if (name == NULL) {
+		COMPLAIN(p, "listen: a name is missing (try listen public)");
+		open_spare(p);
+		return;
+	}
+	if (!is_name(name)) {
+		COMPLAIN(p,
+		    "listen: %s is not a name: write 1 to 32 lower-case letters, digits or hyphens",
+		    config_errors_quote(name, q));
+		open_spare(p);
+		return;
+	}
+	for (i = 0; i < p->cfg->listens; i++) {
+		if (strcmp(p->cfg->listen[i].name, name) != 0)
+			continue;
+		first = &p->opened[config_parse_instance(CONFIG_SECTION_listen, i)];
+		COMPLAIN(p, "listen: \"%s\" is the name of another listener (%s:%d)", name,
+		    first->file, first->line);
+		open_spare(p);
+		return;
+	}
+	if (p->cfg->listens == CONFIG_LISTEN_MAX) {
+		COMPLAIN(p, "listen: at most %d listeners are possible; one may have %d bind lines",
+		    CONFIG_LISTEN_MAX, CONFIG_BIND_MAX);
+		open_spare(p);
+		return;
+	}
+	listen = &p->cfg->listen[p->cfg->listens];
+	(void)snprintf(listen->name, sizeof listen->name, "%s", name);
+	set_defaults(CONFIG_SECTION_listen, listen);
+	p->instance = config_parse_instance(CONFIG_SECTION_listen, p->cfg->listens);
+	p->base = listen;
+	p->opened[p->instance] = here(p);
+	p->cfg->listens++;
+}
+
+static void
+open_section(struct config_parser *p, enum config_section section)
+{
+	const struct config_section_row *row = &config_table_sections[section];
+	const struct config_lex *lex = p->lex;
+	const struct config_place *first;
+
+	p->section = section;
+	if (lex->n > (row->is_named ? 2 : 1))
+		COMPLAIN(p, "%s: %s; keys stand in lines of their own", row->name,
+		    row->is_named ? "nothing follows the name" : "this section takes no name");
+	if (row->is_named) {
+		open_listen(p, lex->n > 1 ? lex->word[1] : NULL);
+		return;
+	}
+	p->instance = config_parse_instance(section, 0);
+	p->base = config_table_base(p->cfg, section, 0);
+	first = &p->opened[p->instance];
+	if (first->file != NULL)
+		COMPLAIN(p, "%s: this section was opened before (%s:%d): move its keys there",
+		    row->name, first->file, first->line);
+	else
+		p->opened[p->instance] = here(p);
+}
+
+/*-------------------------------------------------------------------- keys */
+
+static void
+take_value(struct config_parser *p, enum config_key_id id)
+{
+	const struct config_key *key = &config_table_keys[id];
+	struct config_place *place = &p->keys[p->instance][id];
+	const struct config_lex *lex = p->lex;
+	char why[CONFIG_VALUE_WHY_SIZE];
+	bool is_list = key->type == CONFIG_TYPE_BIND;
+
+	if (place->file != NULL && !is_list) {
+		COMPLAIN(p, "%s: already given in this section (%s:%d): remove one of the two",
+		    key->name, place->file, place->line);
+		return;
+	}
+	if (place->file == NULL) {
+		*place = here(p);
+		/* The first bind replaces the default, the next ones add to it. */
+		if (is_list)
+			memset((char *)p->base + key->offset, 0, key->size);
+	}
+	if (lex->n == 1) {
+		COMPLAIN(p, "%s: a value is missing%s%s%s", key->name,
+		    key->default_text[0] != '\0' ? " (default: " : "", key->default_text,
+		    key->default_text[0] != '\0' ? ")" : "");
+		place->is_bad = true;
+	} else if (lex->n > 2) {
+		COMPLAIN(p, "%s: takes one value, not %d: %s", key->name, lex->n - 1,
+		    is_list ? "write a line for each" : "put a value that has blanks in quotes");
+		place->is_bad = true;
+	} else if (!config_value_set(key, p->base, lex->word[1], why)) {
+		COMPLAIN(p, "%s: %s", key->name, why);
+		place->is_bad = true;
+	}
+}
+
+/* The key of `section` (of any, if CONFIG_SECTIONS) that `word` may have been
+ * meant to be, and how far off it is. */
+static const char *
+nearest_key(enum config_section section, const char *word, int *distance)
+{
+	const char *best = NULL;
+	int k, d;
+
+	*distance = 99;
+	for (k = 0; k < CONFIG_KEYS; k++) {
+		if (section != CONFIG_SECTIONS && config_table_keys[k].section != section)
+			continue;
+		d = config_table_distance(word, config_table_keys[k].name);
+		if (d < *distance) {
+			*distance = d;
+			best = config_table_keys[k].name;
+		}
+	}
+	return best;
+}
+
+static enum config_section
+nearest_section(const char *word, int *distance)
+{
+	int s, d, best = CONFIG_SECTIONS;
+
+	*distance = 99;
+	for (s = 0; s < CONFIG_SECTIONS; s++) {
+		d = config_table_distance(word, config_table_sections[s].name);
+		if (d < *distance) {
+			*distance = d;
+			best = s;
+		}
+	}
+	return (enum config_section)best;
+}
+
+static void
+list_names(char *buf, size_t size)
+{
+	size_t at = 0;
+	int s;
+
+	for (buf[0] = '\0', s = 0; s < CONFIG_SECTIONS && at < size; s++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s", s == 0 ? "" : ", ",
+		    config_table_sections[s].name);
+}
+
+/* The first word is neither a section nor a key of the one that is open. */
+static void
+unknown_word(struct config_parser *p)
+{
+	const char *word = p->lex->word[0], *key_name;
+	char q[CONFIG_ERRORS_QUOTE_SIZE], names[128];
+	enum config_section section;
+	enum config_key_id other;
+	int key_distance, section_distance;
+
+	config_errors_quote(word, q);
+	if ((other = config_table_key_anywhere(word)) != CONFIG_KEYS) {
+		const struct config_section_row *row =
+		    &config_table_sections[config_table_keys[other].section];
+
+		if (p->section == CONFIG_SECTIONS)
+			COMPLAIN(p, "%s: no section is open here: write \"%s%s\" above it", word,
+			    row->name, row->is_named ? " NAME" : "");
+		else
+			COMPLAIN(p, "%s: is no key of section %s: it belongs in section %s", word,
+			    config_table_sections[p->section].name, row->name);
+		return;
+	}
+	key_name = nearest_key(p->section, word, &key_distance);
+	section = nearest_section(word, &section_distance);
+	if (section != CONFIG_SECTIONS && section_distance < key_distance) {
+		COMPLAIN(p, "%s is not a section: did you mean %s?", q,
+		    config_table_sections[section].name);
+		/* Take it for that, or each line below would be a mistake too. */
+		open_section(p, section);
+		return;
+	}
+	if (key_name != NULL && p->section != CONFIG_SECTIONS) {
+		COMPLAIN(p, "%s is not a key of section %s: did you mean %s?", q,
+		    config_table_sections[p->section].name, key_name);
+		return;
+	}
+	if (p->section == CONFIG_SECTIONS) {
+		list_names(names, sizeof names);
+		COMPLAIN(p, "%s is not a section (sections: %s)", q, names);
+	} else {
+		COMPLAIN(p, "%s is not a key of section %s (sluice.conf(5) lists them)", q,
+		    config_table_sections[p->section].name);
+	}
+}
+
+/*------------------------------------------------------------------- lines */
+
+static void
+take_line(struct config_parser *p, const char *line, size_t len)
+{
+	char why[CONFIG_LEX_WHY_SIZE];
+	enum config_section section;
+	enum config_key_id id;
+
+	if (len > CONFIG_LINE_MAX_BYTES) {
+		COMPLAIN(p, "the line has %zu bytes, %d are allowed", len, CONFIG_LINE_MAX_BYTES);
+		return;
+	}
+	if (!config_lex_line(p->lex, line, len, why)) {
+		COMPLAIN(p, "%s", why);
+		return;
+	}
+	if (p->lex->n == 0)
+		return;
+	if ((section = config_table_section(p->lex->word[0])) != CONFIG_SECTIONS) {
+		open_section(p, section);
+	} else if (strcmp(p->lex->word[0], "include") == 0) {
+		p->section = CONFIG_SECTIONS;
+		config_source_include(p);
+		/* What the file opened does not go on behind it. */
+		p->section = CONFIG_SECTIONS;
+	} else if (p->section != CONFIG_SECTIONS &&
+	    (id = config_table_key(p->section, p->lex->word[0])) != CONFIG_KEYS) {
+		take_value(p, id);
+	} else {
+		unknown_word(p);
+	}
+}
+
+static const char *
+keep_name(struct config_parser *p, const char *name)
+{
+	assert_that(p->names_n < CONFIG_INCLUDE_FILES_MAX);
+	return p->names[p->names_n++] = xstrdup(name);
+}
+
+void
+config_parse_source(struct config_parser *p, struct config_source *source, const char *text,
+    size_t len)
+{
+	const char *at = text, *end = text + len, *newline;
+
+	source->name = keep_name(p, source->name);
+	source->outer = p->source;
+	source->depth = p->source == NULL ? 1 : p->source->depth + 1;
+	p->source = source;
+	for (; at < end; at = newline + 1) {
+		source->line++;
+		if ((newline = memchr(at, '\n', (size_t)(end - at))) == NULL) {
+			COMPLAIN(p, "the last line does not end with a newline: the file may have "
+				    "been cut short");
+			newline = end;
+		}
+		take_line(p, at, (size_t)(newline - at));
+		if (newline == end)
+			break;
+	}
+	p->source = source->outer;
+}
+
+void
+config_parse_text(struct config_parser *p, const char *name, const char *text, size_t len)
+{
+	struct config_source source = { .name = name };
+
+	if (len > CONFIG_FILE_MAX_BYTES) {
+		config_errors_add(p->errs, "%s: has more than %d bytes", name,
+		    CONFIG_FILE_MAX_BYTES);
+		return;
+	}
+	config_parse_source(p, &source, text, len);
+}

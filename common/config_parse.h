@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	config_parse - files and lines into fields, with the place of each
+ *
+ * DESCRIPTION
+ *	Walks the file and what it includes, fills the fields and notes where
+ *	each key stood, so that config_check can name the line that must change.
+ *	A mistake is noted and the walk goes on: all of them are told at once.
+ *
+ * PROCESS
+ *	Those that load a configuration.
+ *
+ * SHARED STATE
+ *	None.
+ */
+#ifndef COMMON_CONFIG_PARSE_H
+#define COMMON_CONFIG_PARSE_H
+
+#include "common/config_lex.h"
+#include "common/config_table.h"
+
+#include <sys/types.h>
+
+/* Sections that can stand in a file: one of each, the listeners, and one that
+ * takes what belongs to no listener but must be looked at all the same. */
+#define CONFIG_PARSE_INSTANCES (CONFIG_SECTIONS + CONFIG_LISTEN_MAX + 1)
+
+/* Where a section or key was written; file NULL: nowhere. */
+struct config_place {
+	const char *file;
+	int line;
+	bool is_bad; /* the value was refused: it says nothing */
+};
+
+struct config_source; /* a file being read, and the one that included it */
+
+struct config_parser {
+	struct config *cfg;
+	struct config_errors *errs;
+	struct config_lex *lex;
+	const struct config_source *source;
+	bool may_include;
+
+	enum config_section section; /* CONFIG_SECTIONS: none is open */
+	int instance;
+	void *base;
+	struct config_listen spare;
+
+	struct config_place opened[CONFIG_PARSE_INSTANCES];
+	struct config_place keys[CONFIG_PARSE_INSTANCES][CONFIG_KEYS];
+
+	char *names[CONFIG_INCLUDE_FILES_MAX]; /* what config_place.file points to */
+	int names_n;
+};
+
+/* Sets every field to its default and forgets all places. */
+void config_parse_init(struct config_parser *p, struct config *cfg, struct config_errors *errs);
+void config_parse_done(struct config_parser *p);
+
+/* Both add their complaints to the list. */
+void config_parse_file(struct config_parser *p, const char *path);
+void config_parse_text(struct config_parser *p, const char *name, const char *text, size_t len);
+
+/* For config_source.c: walks the lines of a file it has read. */
+void config_parse_source(struct config_parser *p, struct config_source *source, const char *text,
+    size_t len);
+
+/* The number of a section among the instances; `at` is the number of the listener. */
+int config_parse_instance(enum config_section section, int at);
+
+#endif
