@@ -53,8 +53,8 @@ struct worker_env {
 	int lifeline_fd; /* read end of the supervisor's pipe */
 	int journal_bell;
 	int slot_bell[LAYOUT_SLOTS_MAX + 2];
-	int listen_fd[CONFIG_LISTENS_MAX][CONFIG_BINDS_MAX]; /* -1: none */
-	int admin_fd[CONFIG_BINDS_MAX];
+	int listen_fd[CONFIG_LISTEN_MAX][CONFIG_BIND_MAX]; /* -1: none */
+	int admin_fd[CONFIG_BIND_MAX];
 	int stats_fd;		 /* runtime-dir/stats.sock, listening */
 	const char *runtime_dir; /* stage sockets: runtime_dir/stage/NAME.sock */
 	const char *state_dir;
