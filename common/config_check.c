@@ -16,6 +16,7 @@
 #include "common/panic.h"
 #include "common/units.h"
 
+#include <bsd/string.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -153,31 +154,41 @@ check_request_fits(const struct config_parser *p, int at)
 }
 
 static void
+complain_bind(const struct config_parser *p, struct subject s, int i, const struct config_bind *bind,
+    struct subject other, int j, const struct config_bind *taken)
+{
+	const struct config_place *place = &p->binds[s.instance][i];
+	const struct config_place *first = &p->binds[other.instance][j];
+	const char *section = config_table_sections[config_table_keys[other.id].section].name;
+
+	if (first->file != NULL)
+		config_errors_add(p->errs, "%s:%d: bind: %s is taken by %s of section %s (%s:%d)",
+		    place->file, place->line, bind->text, taken->text, section, first->file,
+		    first->line);
+	else
+		config_errors_add(p->errs,
+		    "%s:%d: bind: %s is taken by %s, the default of section %s", place->file,
+		    place->line, bind->text, taken->text, section);
+}
+
+/* Addresses of `s` that the kernel would refuse once it has given out those of `other`. */
+static void
 check_binds(const struct config_parser *p, struct subject s, const struct config_binds *binds,
     struct subject other, const struct config_binds *others)
 {
-	const struct config_place *place = place_of(p, other);
 	int i, j;
 
 	for (i = 0; i < binds->n; i++)
 		for (j = 0; j < (binds == others ? i : others->n); j++)
-			if (config_bind_is_conflict(&binds->at[i], &others->at[j])) {
-				if (binds == others || place->file == NULL)
-					complain(p, s, "%s cannot be had together with %s",
-					    binds->at[i].text, others->at[j].text);
-				else
-					complain(p, s, "%s is taken by %s of section %s (%s:%d)",
-					    binds->at[i].text, others->at[j].text,
-					    config_table_sections[config_table_keys[other.id].section]
-						.name,
-					    place->file, place->line);
-			}
+			if (config_bind_is_conflict(&binds->at[i], &others->at[j]))
+				complain_bind(p, s, i, &binds->at[i], other, j, &others->at[j]);
 }
 
 static void
 check_all_binds(const struct config_parser *p)
 {
 	const struct config *cfg = p->cfg;
+	struct subject admin = ONE(admin, bind);
 	int i, j;
 
 	for (i = 0; i < cfg->listens; i++) {
@@ -188,13 +199,14 @@ check_all_binds(const struct config_parser *p)
 			    cfg->listen[i].name);
 		for (j = 0; j <= i; j++)
 			check_binds(p, s, &cfg->listen[i].bind, OF(j, bind), &cfg->listen[j].bind);
-		/* Blame the listener when admin's address is the default. */
-		if (is_written(p, ONE(admin, bind)))
-			check_binds(p, ONE(admin, bind), &cfg->admin.bind, s, &cfg->listen[i].bind);
+		/* A default has no line that could be changed. */
+		if (is_written(p, admin))
+			check_binds(p, admin, &cfg->admin.bind, s, &cfg->listen[i].bind);
 		else
-			check_binds(p, s, &cfg->listen[i].bind, ONE(admin, bind), &cfg->admin.bind);
+			check_binds(p, s, &cfg->listen[i].bind, admin, &cfg->admin.bind);
 	}
-	check_binds(p, ONE(admin, bind), &cfg->admin.bind, ONE(admin, bind), &cfg->admin.bind);
+	if (is_written(p, admin))
+		check_binds(p, admin, &cfg->admin.bind, admin, &cfg->admin.bind);
 }
 
 /*------------------------------------------------------------- the whole */
@@ -236,7 +248,7 @@ check_journal(const struct config_parser *p)
 	struct subject commit = ONE(journal, commit_max_bytes), segment = ONE(journal, segment_bytes);
 	struct subject disk = ONE(journal, max_disk_bytes), retain = ONE(journal, retain_ms);
 	struct subject window = ONE(dedup, window_ms);
-	char a[UNITS_TEXT_SIZE], b[UNITS_TEXT_SIZE];
+	char a[UNITS_TEXT_SIZE], b[UNITS_TEXT_SIZE], c[UNITS_TEXT_SIZE];
 
 	if (is_good(p, commit) && is_good(p, segment) && j->commit_max_bytes > j->segment_bytes / 2)
 		complain(p, written_of(p, commit, segment),
@@ -244,9 +256,10 @@ check_journal(const struct config_parser *p)
 		    size(j->segment_bytes, b));
 	if (is_good(p, disk) && is_good(p, segment) && j->max_disk_bytes != 0 &&
 	    j->max_disk_bytes < 4 * j->segment_bytes)
-		complain(p, disk, "%s is less than four segments of %s: write %s or more, or 0 for no cap",
+		complain(p, disk,
+		    "%s is less than four segments of %s: write %s or more, or 0 for no cap",
 		    size(j->max_disk_bytes, a), size(j->segment_bytes, b),
-		    units_print_size_about((int64_t)(4 * j->segment_bytes), (char[UNITS_TEXT_SIZE]){ 0 }));
+		    size(4 * j->segment_bytes, c));
 	if (is_good(p, retain) && is_good(p, window) && j->retain_ms < p->cfg->dedup.window_ms)
 		complain(p, written_of(p, retain, window),
 		    "retain %s is less than the window of dedup %s, which is rebuilt from the log",
@@ -259,9 +272,12 @@ check_paths(const struct config_parser *p)
 	struct config *cfg = p->cfg;
 	struct subject state = ONE(global, state_dir), runtime = ONE(global, runtime_dir);
 
-	if (cfg->journal.path[0] == '\0')
-		(void)snprintf(cfg->journal.path, sizeof cfg->journal.path, "%s/journal",
-		    strcmp(cfg->global.state_dir, "/") == 0 ? "" : cfg->global.state_dir);
+	if (cfg->journal.path[0] == '\0') {
+		if (strcmp(cfg->global.state_dir, "/") != 0)
+			(void)strlcpy(cfg->journal.path, cfg->global.state_dir,
+			    sizeof cfg->journal.path);
+		(void)strlcat(cfg->journal.path, "/journal", sizeof cfg->journal.path);
+	}
 	if (is_good(p, state) && is_good(p, runtime) &&
 	    strcmp(cfg->global.state_dir, cfg->global.runtime_dir) == 0)
 		complain(p, written_of(p, runtime, state),
@@ -283,7 +299,7 @@ config_check(struct config_parser *p, const char *name)
 	check_all_binds(p);
 	if (p->cfg->listens > 0)
 		check_streams(p);
-	else if (p->section != CONFIG_SECTION_listen && p->errs->n == 0)
+	else if (p->opened[CONFIG_PARSE_SPARE].file == NULL)
 		config_errors_add(p->errs,
 		    "%s: there is no listener: write \"listen public\" and below it "
 		    "\"bind 0.0.0.0:3001\"",

@@ -23,8 +23,6 @@
 #define COMPLAIN(p, fmt, ...)                                                                      \
 	config_errors_add((p)->errs, "%s:%d: " fmt, HERE(p) __VA_OPT__(, ) __VA_ARGS__)
 
-enum { SPARE = CONFIG_PARSE_INSTANCES - 1 };
-
 /*---------------------------------------------------------------- sections */
 
 int
@@ -93,11 +91,11 @@ static void
 open_spare(struct config_parser *p)
 {
 	memset(&p->spare, 0, sizeof p->spare);
-	memset(p->keys[SPARE], 0, sizeof p->keys[SPARE]);
+	memset(p->keys[CONFIG_PARSE_SPARE], 0, sizeof p->keys[CONFIG_PARSE_SPARE]);
 	set_defaults(CONFIG_SECTION_listen, &p->spare);
-	p->instance = SPARE;
+	p->instance = CONFIG_PARSE_SPARE;
 	p->base = &p->spare;
-	p->opened[SPARE] = here(p);
+	p->opened[CONFIG_PARSE_SPARE] = here(p);
 }
 
 static void
@@ -177,6 +175,7 @@ take_value(struct config_parser *p, enum config_key_id id)
 	const struct config_key *key = &config_table_keys[id];
 	struct config_place *place = &p->keys[p->instance][id];
 	const struct config_lex *lex = p->lex;
+	const struct config_binds *binds;
 	char why[CONFIG_VALUE_WHY_SIZE];
 	bool is_list = key->type == CONFIG_TYPE_BIND;
 
@@ -203,6 +202,9 @@ take_value(struct config_parser *p, enum config_key_id id)
 	} else if (!config_value_set(key, p->base, lex->word[1], why)) {
 		COMPLAIN(p, "%s: %s", key->name, why);
 		place->is_bad = true;
+	} else if (is_list) {
+		binds = (const void *)((const char *)p->base + key->offset);
+		p->binds[p->instance][binds->n - 1] = here(p);
 	}
 }
 
@@ -315,6 +317,13 @@ take_line(struct config_parser *p, const char *line, size_t len)
 	}
 	if (!config_lex_line(p->lex, line, len, why)) {
 		COMPLAIN(p, "%s", why);
+		/* The key was meant to be given; its default proves nothing. */
+		if (p->lex->n > 0 && p->section != CONFIG_SECTIONS &&
+		    (id = config_table_key(p->section, p->lex->word[0])) != CONFIG_KEYS &&
+		    p->keys[p->instance][id].file == NULL) {
+			p->keys[p->instance][id] = here(p);
+			p->keys[p->instance][id].is_bad = true;
+		}
 		return;
 	}
 	if (p->lex->n == 0)

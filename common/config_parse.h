@@ -25,8 +25,9 @@
 /* Sections that can stand in a file: one of each, the listeners, and one that
  * takes what belongs to no listener but must be looked at all the same. */
 #define CONFIG_PARSE_INSTANCES (CONFIG_SECTIONS + CONFIG_LISTEN_MAX + 1)
+#define CONFIG_PARSE_SPARE (CONFIG_PARSE_INSTANCES - 1)
 
-/* Where a section or key was written; file NULL: nowhere. */
+/* Where a section or key was (first) written; file NULL: nowhere. */
 struct config_place {
 	const char *file;
 	int line;
@@ -49,6 +50,7 @@ struct config_parser {
 
 	struct config_place opened[CONFIG_PARSE_INSTANCES];
 	struct config_place keys[CONFIG_PARSE_INSTANCES][CONFIG_KEYS];
+	struct config_place binds[CONFIG_PARSE_INSTANCES][CONFIG_BIND_MAX];
 
 	char *names[CONFIG_INCLUDE_FILES_MAX]; /* what config_place.file points to */
 	int names_n;
