@@ -56,7 +56,7 @@ struct event {
 	struct bytes body; /* as given to event_read() */
 	struct event_place id, user_id, event_type, timestamp, metadata;
 	/* Unescaped.  They point into the body or into the reader: valid as long as the
-	 * body is, and until the reader's next event_read() or event_tree(). */
+	 * body is, and until the reader's next event_read(). */
 	struct bytes id_text, user_id_text, event_type_text;
 	int64_t timestamp_ms;
 	bool has_id;
@@ -88,10 +88,11 @@ void event_reader_free(struct event_reader *reader);
 __attribute__((warn_unused_result)) enum event_code event_read(struct event_reader *reader,
     struct bytes body, struct event *out, struct event_error *err);
 
-/* The tree of the event that the last event_read() accepted, e.g. for a schema.  Makes the
- * event's *_text views stale where they point into the reader; take what is needed first,
- * or read the strings from the tree. */
-struct json_value event_tree(struct event_reader *reader);
+/* The tree of the event that the last event_read() accepted, e.g. for a schema; built now
+ * unless reading already needed it.  The event stays valid.  False only if simdjson refuses
+ * what event_read() accepted, which would be a bug here: treat the event as invalid. */
+__attribute__((warn_unused_result)) bool event_tree(
+    struct event_reader *reader, struct json_value *root);
 
 /* From the table of codes; all static.  EVENT_OK gives "ok", 200, "", "". */
 const char *event_code_name(enum event_code code);
