@@ -31,7 +31,8 @@ struct bytes http_code_text(enum http_code code);
 unsigned int http_code_status(enum http_code code);
 
 /* "202 Accepted": the status code and its reason phrase (RFC 9110 section 15).
- * An unknown status has a phrase of its class.  `status` must be 100..599. */
+ * A status we have no phrase for has an empty one, in a buffer that the next
+ * such call overwrites.  `status` must be 100..599. */
 struct bytes http_code_reason(unsigned int status);
 
 #endif

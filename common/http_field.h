@@ -42,7 +42,7 @@ enum http_code http_field_split(struct bytes line, struct http_field *field)
  * empty, no user name, port at most 65535. */
 bool http_field_is_host(struct bytes host);
 
-/* 1*DIGIT, nothing else.  More than 18 digits that are not leading zeros yield
+/* 1*DIGIT, nothing else.  A number of more than about 17 digits yields
  * UINT64_MAX.  0 or -1. */
 int http_field_length(struct bytes value, uint64_t *len);
 
