@@ -28,7 +28,7 @@ panic_last_words(char *buf, size_t size)
 	last_words_size = size;
 }
 
-static void
+static void __attribute__((format(printf, 2, 0)))
 say_and_exit(int code, const char *fmt, va_list ap)
 {
 	char line[1024];
