@@ -71,7 +71,7 @@ struct event_error {
 
 struct event_limits {
 	size_t body_max;  /* bytes of an event */
-	size_t depth_max; /* levels, the event itself counts one; 1 to EVENT_DEPTH_MAX */
+	size_t depth_max; /* levels; the event counts one, what is empty none; to EVENT_DEPTH_MAX */
 	bool needs_id;	  /* an event without id is EVENT_ID_MISSING */
 };
 

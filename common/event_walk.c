@@ -350,7 +350,8 @@ event_walk(const uint32_t *indexes, size_t n, size_t depth_max, struct event *ou
 {
 	struct walk w = { .b = out->body.ptr, .at = indexes, .n = n, .out = out };
 
-	if (n < 2 || w.b[indexes[0]] != '{')
+	/* A bracket at the end also stops every number from running into the padding. */
+	if (n < 2 || w.b[indexes[0]] != '{' || w.b[indexes[n - 1]] != '}')
 		return false;
 	w.has_backslash = memchr(w.b, '\\', out->body.len) != NULL;
 	if (w.has_backslash && !event_walk_has_good_escapes(out->body))

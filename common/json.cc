@@ -67,7 +67,7 @@ json_parser_new(size_t len_max, size_t depth_max)
 	if (parser != nullptr) {
 		parser->len_max = len_max;
 		err = simdjson::get_active_implementation()->create_dom_parser_implementation(
-		    len_max, depth_max, parser->impl);
+		    len_max, depth_max + 1, parser->impl); /* it refuses the depth it is given */
 		if (err == simdjson::SUCCESS)
 			err = parser->tree.allocate(len_max);
 	}

@@ -84,7 +84,8 @@ struct json_iter {
 struct json_parser;
 
 /* All memory a parser will ever use: about 15 bytes for each byte of len_max.
- * An array or object counts one level, a bare scalar none. fatal() when there is no memory. */
+ * An array or object with something in it counts one level, anything else none.  fatal()
+ * when there is no memory. */
 struct json_parser *json_parser_new(size_t len_max, size_t depth_max);
 void json_parser_free(struct json_parser *parser);
 

@@ -219,18 +219,17 @@ value(struct json_check *c, size_t depth_max)
 		if (c->p < c->end && (*c->p == '{' || *c->p == '[')) {
 			uint8_t close = *c->p == '{' ? '}' : ']';
 
-			if (depth == depth_max)
-				return fails(c, JSON_CHECK_DEEP);
-			is_object[++depth] = close == '}';
 			c->p++;
 			skip_blanks(c);
 			if (c->p == c->end || *c->p != close) {
+				if (depth == depth_max)
+					return fails(c, JSON_CHECK_DEEP);
+				is_object[++depth] = close == '}';
 				if (close == '}' && !name(c))
 					return false;
 				continue;
 			}
 			c->p++;
-			depth--;
 		} else if (!scalar(c)) {
 			return false;
 		}
