@@ -36,6 +36,7 @@
 #ifndef WORKERS_WORKER_H
 #define WORKERS_WORKER_H
 
+#include "common/clock.h"
 #include "common/config.h"
 #include "shm/bell.h"
 #include "shm/region.h"
@@ -58,6 +59,9 @@ struct worker_env {
 	int stats_fd;		 /* runtime-dir/stats.sock, listening */
 	const char *runtime_dir; /* stage sockets: runtime_dir/stage/NAME.sock */
 	const char *state_dir;
+	uid_t uid; /* stages become these when cfg->global.user is set and we are root */
+	gid_t gid;
+	gid_t socket_gid; /* group of stage sockets; (gid_t)-1: as it comes */
 };
 
 /* Which process this is. */
@@ -109,6 +113,11 @@ struct worker {
 void worker_main(const struct worker_env *env, const struct worker_job *job,
     const struct worker_ops *ops) __attribute__((noreturn));
 
+/* "http 0", "journal": what a job is called in titles, logs and counters.  With
+ * a hyphen for the blank it is the name of its socket. */
+#define WORKER_NAME_SIZE 32
+void worker_name(enum layout_role role, unsigned number, char name[WORKER_NAME_SIZE]);
+
 /* The stage can do its job now: the supervisor's back-off ends. */
 void worker_ready(struct worker *w);
 
@@ -118,6 +127,7 @@ worker_woke(struct worker *w)
 {
 	if (w->dozing) {
 		w->dozing = false;
+		w->now_ns = clock_mono_ns();
 		if (w->ops->woke != NULL)
 			w->ops->woke(w);
 	}
