@@ -180,8 +180,10 @@ check_binds(const struct config_parser *p, struct subject s, const struct config
 
 	for (i = 0; i < binds->n; i++)
 		for (j = 0; j < (binds == others ? i : others->n); j++)
-			if (config_bind_is_conflict(&binds->at[i], &others->at[j]))
+			if (config_bind_is_conflict(&binds->at[i], &others->at[j])) {
 				complain_bind(p, s, i, &binds->at[i], other, j, &others->at[j]);
+				break;
+			}
 }
 
 static void

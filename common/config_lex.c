@@ -135,9 +135,6 @@ config_lex_line(struct config_lex *lex, const char *line, size_t len, char why[C
 	for (i = 0; i < len; i++) {
 		if (!is_control(line[i]))
 			continue;
-		if (line[i] == '\r' && i + 1 == len)
-			return refuse(&in, "the line ends with a carriage return: save the file "
-					   "with Unix line ends");
 		(void)snprintf(why, CONFIG_LEX_WHY_SIZE, "control character 0x%02x in column %zu",
 		    (unsigned)(unsigned char)line[i], i + 1);
 		return false;

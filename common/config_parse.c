@@ -355,6 +355,8 @@ config_parse_source(struct config_parser *p, struct config_source *source, const
     size_t len)
 {
 	const char *at = text, *end = text + len, *newline;
+	bool has_returns = false;
+	size_t line_len;
 
 	source->name = keep_name(p, source->name);
 	source->outer = p->source;
@@ -367,7 +369,16 @@ config_parse_source(struct config_parser *p, struct config_source *source, const
 				    "been cut short");
 			newline = end;
 		}
-		take_line(p, at, (size_t)(newline - at));
+		line_len = (size_t)(newline - at);
+		if (line_len > 0 && at[line_len - 1] == '\r') {
+			/* Said once; then the line is read for its own mistakes. */
+			if (!has_returns)
+				COMPLAIN(p, "lines end with a carriage return: save the file with "
+					    "Unix line ends");
+			has_returns = true;
+			line_len--;
+		}
+		take_line(p, at, line_len);
 		if (newline == end)
 			break;
 	}

@@ -43,12 +43,10 @@ explain(enum units_result result, const char *q, const char *what, const char *t
 {
 	switch (result) {
 	case UNITS_OK:
+	case UNITS_TOO_BIG: /* out of range, and that is what the caller says */
 		return true;
 	case UNITS_NO_UNIT:
 		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%s has no unit (try %s)", q, tries);
-		return false;
-	case UNITS_TOO_BIG:
-		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%s is too large", q);
 		return false;
 	default:
 		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%s is not %s (try %s)", q, what, tries);
@@ -75,6 +73,8 @@ parse_number(const struct config_key *key, const char *text, int64_t *n, char *w
 	char high[UNITS_TEXT_SIZE];
 	bool is_parsed;
 
+	/* Where a parser finds too much it writes nothing: out of any range. */
+	*n = INT64_MAX;
 	config_errors_quote(text, q);
 	switch (key->type) {
 	case CONFIG_TYPE_SIZE:
@@ -326,7 +326,7 @@ config_value_range(const struct config_key *key, char buf[CONFIG_VALUE_WHY_SIZE]
 	buf[0] = '\0';
 	if (words != NULL) {
 		words_list(words, list, sizeof list);
-		(void)snprintf(buf, CONFIG_VALUE_WHY_SIZE, words[1].word == NULL ? "%s" : "one of %s",
+		(void)snprintf(buf, CONFIG_VALUE_WHY_SIZE, words[1].word == NULL ? "only %s" : "one of %s",
 		    list);
 		return buf;
 	}
