@@ -39,6 +39,20 @@ verdict_http(enum verdict v)
 	return status[v];
 }
 
+const char *
+admit_retry_code(enum admit_retry r)
+{
+	return r == ADMIT_RETRY_RING_FULL ? "ring_full" : "key_contended";
+}
+
+const char *
+admit_retry_text(enum admit_retry r)
+{
+	return r == ADMIT_RETRY_RING_FULL
+	    ? "There is no room for the event until the log has caught up; send it again later."
+	    : "Another request is deciding about this key; send the event again.";
+}
+
 static struct frame_place
 place(struct event_place p)
 {

@@ -43,6 +43,13 @@ unsigned verdict_http(enum verdict v);
 /* Why an event is to be retried. */
 enum admit_retry { ADMIT_RETRY_RING_FULL = 1, ADMIT_RETRY_CONTENDED };
 
+const char *admit_retry_code(enum admit_retry r);
+const char *admit_retry_text(enum admit_retry r);
+
+#define ADMIT_UNKNOWN_TEXT                                                                         \
+	"The log did not confirm in time, so whether this is stored is not known; send it again "  \
+	"with the same key, that is safe."
+
 struct admit {
 	struct slot_owner *slot;
 	struct event_reader *reader[2]; /* an event's texts live until its reader's next read */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	acceptor - the process that takes events over HTTP
+ *
+ * DESCRIPTION
+ *	acceptor_http_ops is the stage; struct acceptor is shared by its files:
+ *
+ *	acceptor.c	  the stage: start, turns of the loop, drain
+ *	acceptor_http.c	  what each path answers
+ *	acceptor_batch.c  a batch: split, decide each, one answer
+ *	ack_wait.c	  answers that wait for the journal
+ *
+ * PROCESS
+ *	http N.
+ *
+ * SHARED STATE
+ *	Writes its slot's page, its ring, its claims in the dedup table.
+ */
+#ifndef WORKERS_ACCEPTOR_H
+#define WORKERS_ACCEPTOR_H
+
+#include "workers/ack_wait.h"
+#include "workers/admit.h"
+#include "workers/http_server.h"
+#include "workers/text.h"
+#include "workers/worker.h"
+
+#define ACCEPTOR_ATTRS_MAX 2048
+
+/* What an answer's tag says about it, for the rewrite of a failed wait. */
+enum acceptor_tag { ACCEPTOR_TAG_SINGLE = 1, ACCEPTOR_TAG_BATCH };
+
+struct acceptor {
+	struct worker *worker;
+	const struct config_listen *cfg;
+	struct http_server *server;
+	struct slot_owner slot;
+	struct admit admit;
+	struct ack_wait wait;
+	bool is_admitting;    /* the slot is ours and the journal is ready */
+	bool has_given_up;    /* the ring is damaged: ends, and gets another slot */
+	bool rings_urgently;  /* this turn left somebody waiting for durable */
+	bool has_put;	      /* this turn put something */
+	uint64_t started_ns;  /* wall clock */
+	uint64_t sweep_step;  /* buckets of the dedup table a tick */
+	struct bytes *slices; /* cfg->max_batch */
+	char receipt_prefix[32]; /* "instance:stream:" */
+	size_t receipt_prefix_len;
+	uint8_t attrs[ACCEPTOR_ATTRS_MAX];
+	uint64_t copied_timeouts; /* what of the server's counters is in shared memory */
+};
+
+extern const struct worker_ops acceptor_http_ops;
+
+/* The path's answer; the HTTP engine's request callback. */
+void acceptor_http_request(void *ctx, struct http_conn *conn, const struct http_request *rq,
+    struct bytes body);
+void acceptor_http_rewrite(void *ctx, struct http_conn *conn, const struct http_held *held);
+
+/* What all events of this request share; a->attrs is filled. */
+struct admit_request acceptor_http_shared(struct acceptor *a, struct http_conn *conn,
+    const struct http_request *rq);
+
+/* A batch whose acknowledgement level is known. */
+void acceptor_batch(struct acceptor *a, struct http_conn *conn, const struct http_request *rq,
+    struct bytes body, enum config_ack ack);
+/* The batch answer again, with every accepted and duplicate as unknown. */
+void acceptor_batch_unknown(struct acceptor *a, struct http_conn *conn,
+    const struct http_held *held);
+
+#endif
