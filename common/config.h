@@ -53,6 +53,12 @@ enum config_result {
 /* In order of strength: a stronger promise compares greater. */
 enum config_ack { CONFIG_ACK_MEMORY = 0, CONFIG_ACK_DURABLE = 1 };
 enum config_kind { CONFIG_KIND_HTTP = 0 };
+/* What is stored beside an event's own bytes. */
+enum config_attributes {
+	CONFIG_ATTRIBUTES_NONE = 0,
+	CONFIG_ATTRIBUTES_REQUEST = 1, /* request id, traceparent */
+	CONFIG_ATTRIBUTES_ALL = 2      /* and the client's address and user agent */
+};
 enum config_dedup_key {
 	CONFIG_DEDUP_KEY_AUTO = 0, /* the event's id when present, else the tuple */
 	CONFIG_DEDUP_KEY_ID = 1,
@@ -103,6 +109,7 @@ struct config_listen {
 	int max_depth;
 	int max_batch;
 	int max_pipeline;
+	enum config_attributes attributes;
 	uint64_t max_buffered_bytes; /* request bytes held by one process */
 	int64_t header_timeout_ms;
 	int64_t body_timeout_ms;

@@ -25,6 +25,7 @@
 #define C_BIND struct config_binds
 #define C_MODE mode_t
 #define C_KIND enum config_kind
+#define C_ATTRS enum config_attributes
 #define C_ACK enum config_ack
 #define C_DEDUP_KEY enum config_dedup_key
 #define C_LEVEL enum log_level
@@ -51,6 +52,8 @@ const struct config_key config_table_keys[CONFIG_KEYS] = {
 };
 
 static const struct config_word kinds[] = { { "http", CONFIG_KIND_HTTP }, { NULL, 0 } };
+static const struct config_word attributes[] = { { "none", CONFIG_ATTRIBUTES_NONE },
+	{ "request", CONFIG_ATTRIBUTES_REQUEST }, { "all", CONFIG_ATTRIBUTES_ALL }, { NULL, 0 } };
 static const struct config_word acks[] = { { "memory", CONFIG_ACK_MEMORY },
 	{ "durable", CONFIG_ACK_DURABLE }, { NULL, 0 } };
 static const struct config_word dedup_keys[] = { { "auto", CONFIG_DEDUP_KEY_AUTO },
@@ -99,6 +102,8 @@ config_table_words(enum config_type type)
 	switch (type) {
 	case CONFIG_TYPE_KIND:
 		return kinds;
+	case CONFIG_TYPE_ATTRS:
+		return attributes;
 	case CONFIG_TYPE_ACK:
 		return acks;
 	case CONFIG_TYPE_DEDUP_KEY:

@@ -229,6 +229,7 @@ config_value_set(const struct config_key *key, void *base, const char *text,
 	case CONFIG_TYPE_BIND:
 		return set_bind(key, field, text, why);
 	case CONFIG_TYPE_KIND:
+	case CONFIG_TYPE_ATTRS:
 	case CONFIG_TYPE_ACK:
 	case CONFIG_TYPE_DEDUP_KEY:
 	case CONFIG_TYPE_LEVEL:
