@@ -60,8 +60,8 @@ config_load(const char *path, struct config **out, struct config_errors *errs)
 }
 
 enum config_result
-config_parse_memory(const char *name, const char *text, size_t len, struct config **out,
-    struct config_errors *errs)
+config_parse_memory(
+    const char *name, const char *text, size_t len, struct config **out, struct config_errors *errs)
 {
 	struct config_parser *p = begin(errs);
 	int had = errs->n;

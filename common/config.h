@@ -30,18 +30,18 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#define CONFIG_LISTEN_MAX 16  /* listen sections */
-#define CONFIG_BIND_MAX 8     /* bind lines in one section */
-#define CONFIG_STREAM_MAX 254 /* stream slots; the dedup table has 8 bits for an owner */
-#define CONFIG_NAME_SIZE 33   /* [a-z0-9-]{1,32} and a NUL */
-#define CONFIG_PATH_SIZE 256
+#define CONFIG_LISTEN_MAX     16  /* listen sections */
+#define CONFIG_BIND_MAX       8   /* bind lines in one section */
+#define CONFIG_STREAM_MAX     254 /* stream slots; the dedup table has 8 bits for an owner */
+#define CONFIG_NAME_SIZE      33  /* [a-z0-9-]{1,32} and a NUL */
+#define CONFIG_PATH_SIZE      256
 #define CONFIG_BIND_TEXT_SIZE 128
 /* What a frame may need beside the event's own bytes: header, attributes, alignment. */
 #define CONFIG_FRAME_EXTRA_BYTES 4096
 
 /* What `path` and errors say about a file, and how far include may go. */
-#define CONFIG_FILE_MAX_BYTES (1024 * 1024)
-#define CONFIG_LINE_MAX_BYTES (64 * 1024)
+#define CONFIG_FILE_MAX_BYTES    (1024 * 1024)
+#define CONFIG_LINE_MAX_BYTES    (64 * 1024)
 #define CONFIG_INCLUDE_DEPTH_MAX 8
 #define CONFIG_INCLUDE_FILES_MAX 256
 
@@ -66,8 +66,8 @@ enum config_dedup_key {
 };
 
 struct config_bind {
-	char text[CONFIG_BIND_TEXT_SIZE]; /* canonical: "127.0.0.1:3001", "[::1]:3001", "unix:/path" */
-	int family;			  /* AF_INET, AF_INET6 (meant as v6 only) or AF_UNIX */
+	char text[CONFIG_BIND_TEXT_SIZE]; /* canonical: "127.0.0.1:1", "[::1]:1", "unix:/path" */
+	int family;                       /* AF_INET, AF_INET6 (meant as v6 only) or AF_UNIX */
 	socklen_t address_len;
 	struct sockaddr_storage address;
 };
@@ -147,7 +147,7 @@ struct config {
 	struct config_admin admin;
 
 	/* Worked out from the keys above. */
-	int processes;	  /* of all listeners together: streams taken at start */
+	int processes;    /* of all listeners together: streams taken at start */
 	int stream_slots; /* = global.stream_slots */
 };
 

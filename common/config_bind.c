@@ -22,7 +22,7 @@
 static bool
 parse_unix(const char *path, struct config_bind *out, char *why, size_t why_size)
 {
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	size_t len = strlen(path);
 
 	if (path[0] != '/') {
@@ -47,8 +47,8 @@ parse_unix(const char *path, struct config_bind *out, char *why, size_t why_size
 static bool
 parse_host(const char *host, bool is_v6, uint16_t port, struct config_bind *out)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 	char text[INET6_ADDRSTRLEN];
 
 	if (is_v6) {
@@ -75,7 +75,7 @@ bool
 config_bind_parse(const char *text, struct config_bind *out, char *why, size_t why_size)
 {
 	static const char tries[] = "try 0.0.0.0:3001, [::]:3001 or unix:/run/sluice/in.sock";
-	struct config_bind bind = { 0 };
+	struct config_bind bind = {0};
 	char host[64], quoted[CONFIG_ERRORS_QUOTE_SIZE];
 	const char *colon, *from = text;
 	bool is_v6 = text[0] == '[';
@@ -94,13 +94,16 @@ config_bind_parse(const char *text, struct config_bind *out, char *why, size_t w
 		    "%s: write 0.0.0.0:PORT, and [::]:PORT in a line of its own", quoted);
 		return false;
 	}
-	if ((colon = strrchr(text, ':')) == NULL || (is_v6 && (colon == text || colon[-1] != ']')) ||
+	if ((colon = strrchr(text, ':')) == NULL ||
+	    (is_v6 && (colon == text || colon[-1] != ']')) ||
 	    (!is_v6 && strchr(text, ':') != colon)) {
-		(void)snprintf(why, why_size, "%s is not an address and a port (%s)", quoted, tries);
+		(void)snprintf(
+		    why, why_size, "%s is not an address and a port (%s)", quoted, tries);
 		return false;
 	}
 	if (units_parse_count(colon + 1, &port) != UNITS_OK || port < 1 || port > 65535) {
-		(void)snprintf(why, why_size, "%s: the port must be a number from 1 to 65535", quoted);
+		(void)snprintf(
+		    why, why_size, "%s: the port must be a number from 1 to 65535", quoted);
 		return false;
 	}
 	len = (size_t)(colon - text);
@@ -134,15 +137,15 @@ config_bind_is_conflict(const struct config_bind *a, const struct config_bind *b
 		memcpy(&a4, &a->address, sizeof a4);
 		memcpy(&b4, &b->address, sizeof b4);
 		return a4.sin_port == b4.sin_port &&
-		    (a4.sin_addr.s_addr == b4.sin_addr.s_addr || a4.sin_addr.s_addr == INADDR_ANY ||
-			b4.sin_addr.s_addr == INADDR_ANY);
+		       (a4.sin_addr.s_addr == b4.sin_addr.s_addr ||
+			   a4.sin_addr.s_addr == INADDR_ANY || b4.sin_addr.s_addr == INADDR_ANY);
 	case AF_INET6:
 		memcpy(&a6, &a->address, sizeof a6);
 		memcpy(&b6, &b->address, sizeof b6);
 		return a6.sin6_port == b6.sin6_port &&
-		    (IN6_ARE_ADDR_EQUAL(&a6.sin6_addr, &b6.sin6_addr) ||
-			IN6_IS_ADDR_UNSPECIFIED(&a6.sin6_addr) ||
-			IN6_IS_ADDR_UNSPECIFIED(&b6.sin6_addr));
+		       (IN6_ARE_ADDR_EQUAL(&a6.sin6_addr, &b6.sin6_addr) ||
+			   IN6_IS_ADDR_UNSPECIFIED(&a6.sin6_addr) ||
+			   IN6_IS_ADDR_UNSPECIFIED(&b6.sin6_addr));
 	default:
 		return strcmp(a->text, b->text) == 0;
 	}

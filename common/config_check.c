@@ -27,9 +27,9 @@ struct subject {
 };
 
 #define ONE(section, field)                                                                        \
-	((struct subject){ CONFIG_SECTION_##section, CONFIG_KEY_##section##_##field })
+	((struct subject){CONFIG_SECTION_##section, CONFIG_KEY_##section##_##field})
 #define OF(listen_at, field)                                                                       \
-	((struct subject){ CONFIG_SECTIONS + (listen_at), CONFIG_KEY_listen_##field })
+	((struct subject){CONFIG_SECTIONS + (listen_at), CONFIG_KEY_listen_##field})
 
 static const struct config_place *
 place_of(const struct config_parser *p, struct subject s)
@@ -75,8 +75,8 @@ complain(const struct config_parser *p, struct subject s, const char *fmt, ...)
 		config_errors_add(p->errs, "%s:%d: %s: %s", place->file, place->line,
 		    config_table_keys[s.id].name, text);
 	else
-		config_errors_add(p->errs, "%s: %s: %s", p->names[0],
-		    config_table_keys[s.id].name, text);
+		config_errors_add(
+		    p->errs, "%s: %s: %s", p->names[0], config_table_keys[s.id].name, text);
 }
 
 static const char *
@@ -154,8 +154,8 @@ check_request_fits(const struct config_parser *p, int at)
 }
 
 static void
-complain_bind(const struct config_parser *p, struct subject s, int i, const struct config_bind *bind,
-    struct subject other, int j, const struct config_bind *taken)
+complain_bind(const struct config_parser *p, struct subject s, int i,
+    const struct config_bind *bind, struct subject other, int j, const struct config_bind *taken)
 {
 	const struct config_place *place = &p->binds[s.instance][i];
 	const struct config_place *first = &p->binds[other.instance][j];
@@ -233,8 +233,8 @@ check_streams(const struct config_parser *p)
 		    CONFIG_STREAM_MAX);
 	else if (cfg->global.stream_slots == 0)
 		cfg->global.stream_slots = 2 * cfg->processes + 2 < CONFIG_STREAM_MAX
-		    ? 2 * cfg->processes + 2
-		    : CONFIG_STREAM_MAX;
+					       ? 2 * cfg->processes + 2
+					       : CONFIG_STREAM_MAX;
 	else if (cfg->global.stream_slots < cfg->processes)
 		complain(p, slots,
 		    "%d are less than the %d processes of all listeners (try 0: as many as are "
@@ -247,7 +247,8 @@ static void
 check_journal(const struct config_parser *p)
 {
 	const struct config_journal *j = &p->cfg->journal;
-	struct subject commit = ONE(journal, commit_max_bytes), segment = ONE(journal, segment_bytes);
+	struct subject commit = ONE(journal, commit_max_bytes),
+		       segment = ONE(journal, segment_bytes);
 	struct subject disk = ONE(journal, max_disk_bytes), retain = ONE(journal, retain_ms);
 	struct subject window = ONE(dedup, window_ms);
 	char a[UNITS_TEXT_SIZE], b[UNITS_TEXT_SIZE], c[UNITS_TEXT_SIZE];
@@ -265,7 +266,8 @@ check_journal(const struct config_parser *p)
 	if (is_good(p, retain) && is_good(p, window) && j->retain_ms < p->cfg->dedup.window_ms)
 		complain(p, written_of(p, retain, window),
 		    "retain %s is less than the window of dedup %s, which is rebuilt from the log",
-		    units_print_time(j->retain_ms, a), units_print_time(p->cfg->dedup.window_ms, b));
+		    units_print_time(j->retain_ms, a),
+		    units_print_time(p->cfg->dedup.window_ms, b));
 }
 
 static void
@@ -276,8 +278,8 @@ check_paths(const struct config_parser *p)
 
 	if (cfg->journal.path[0] == '\0') {
 		if (strcmp(cfg->global.state_dir, "/") != 0)
-			(void)strlcpy(cfg->journal.path, cfg->global.state_dir,
-			    sizeof cfg->journal.path);
+			(void)strlcpy(
+			    cfg->journal.path, cfg->global.state_dir, sizeof cfg->journal.path);
 		(void)strlcat(cfg->journal.path, "/journal", sizeof cfg->journal.path);
 	}
 	if (is_good(p, state) && is_good(p, runtime) &&

@@ -66,7 +66,8 @@ print_key(const struct config_key *key, FILE *to)
 		(void)fprintf(to, "May be given %lld times.\n", (long long)key->max);
 	config_value_range(key, range);
 	if (range[0] != '\0') {
-		range[0] = (char)(range[0] >= 'a' && range[0] <= 'z' ? range[0] - 'a' + 'A' : range[0]);
+		range[0] =
+		    (char)(range[0] >= 'a' && range[0] <= 'z' ? range[0] - 'a' + 'A' : range[0]);
 		(void)fprintf(to, "%s.\n", range);
 	}
 	if (key->default_text[0] != '\0')

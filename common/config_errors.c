@@ -71,5 +71,5 @@ config_errors_free(struct config_errors *errs)
 	for (i = 0; i < errs->n; i++)
 		free(errs->text[i]);
 	free(errs->text);
-	*errs = (struct config_errors){ 0 };
+	*errs = (struct config_errors){0};
 }

@@ -14,7 +14,7 @@
 
 #include "common/config.h"
 
-#define CONFIG_ERRORS_MAX 200
+#define CONFIG_ERRORS_MAX        200
 #define CONFIG_ERRORS_QUOTE_SIZE 128
 
 /* Copies.  Above CONFIG_ERRORS_MAX errors are only counted. */

@@ -126,7 +126,7 @@ take_word(struct config_lex *lex, struct input *in, bool is_value)
 bool
 config_lex_line(struct config_lex *lex, const char *line, size_t len, char why[CONFIG_LEX_WHY_SIZE])
 {
-	struct input in = { line, line + len, why };
+	struct input in = {line, line + len, why};
 	bool has_values = true;
 	size_t i;
 

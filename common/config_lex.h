@@ -24,7 +24,7 @@
 #include <stdbool.h>
 
 #define CONFIG_LEX_WORDS_MAX 64
-#define CONFIG_LEX_WHY_SIZE 256
+#define CONFIG_LEX_WHY_SIZE  256
 
 struct config_lex {
 	int n;

@@ -16,12 +16,25 @@
 #include "common/config_value.h"
 #include "common/panic.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HERE(p) (p)->source->name, (p)->source->line
-#define COMPLAIN(p, fmt, ...)                                                                      \
-	config_errors_add((p)->errs, "%s:%d: " fmt, HERE(p) __VA_OPT__(, ) __VA_ARGS__)
+/* At the line that is being read. */
+static void complain(struct config_parser *p, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+complain(struct config_parser *p, const char *fmt, ...)
+{
+	char text[768];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	config_errors_add(p->errs, "%s:%d: %s", p->source->name, p->source->line, text);
+}
 
 /*---------------------------------------------------------------- sections */
 
@@ -34,7 +47,7 @@ config_parse_instance(enum config_section section, int at)
 static struct config_place
 here(const struct config_parser *p)
 {
-	return (struct config_place){ p->source->name, p->source->line, false };
+	return (struct config_place){p->source->name, p->source->line, false};
 }
 
 static void
@@ -107,12 +120,12 @@ open_listen(struct config_parser *p, const char *name)
 	int i;
 
 	if (name == NULL) {
-		COMPLAIN(p, "listen: a name is missing (try listen public)");
+		complain(p, "listen: a name is missing (try listen public)");
 		open_spare(p);
 		return;
 	}
 	if (!is_name(name)) {
-		COMPLAIN(p,
+		complain(p,
 		    "listen: %s is not a name: write 1 to 32 lower-case letters, digits or hyphens",
 		    config_errors_quote(name, q));
 		open_spare(p);
@@ -122,13 +135,13 @@ open_listen(struct config_parser *p, const char *name)
 		if (strcmp(p->cfg->listen[i].name, name) != 0)
 			continue;
 		first = &p->opened[config_parse_instance(CONFIG_SECTION_listen, i)];
-		COMPLAIN(p, "listen: \"%s\" is the name of another listener (%s:%d)", name,
+		complain(p, "listen: \"%s\" is the name of another listener (%s:%d)", name,
 		    first->file, first->line);
 		open_spare(p);
 		return;
 	}
 	if (p->cfg->listens == CONFIG_LISTEN_MAX) {
-		COMPLAIN(p, "listen: at most %d listeners are possible; one may have %d bind lines",
+		complain(p, "listen: at most %d listeners are possible; one may have %d bind lines",
 		    CONFIG_LISTEN_MAX, CONFIG_BIND_MAX);
 		open_spare(p);
 		return;
@@ -151,7 +164,7 @@ open_section(struct config_parser *p, enum config_section section)
 
 	p->section = section;
 	if (lex->n > (row->is_named ? 2 : 1))
-		COMPLAIN(p, "%s: %s; keys stand in lines of their own", row->name,
+		complain(p, "%s: %s; keys stand in lines of their own", row->name,
 		    row->is_named ? "nothing follows the name" : "this section takes no name");
 	if (row->is_named) {
 		open_listen(p, lex->n > 1 ? lex->word[1] : NULL);
@@ -161,7 +174,7 @@ open_section(struct config_parser *p, enum config_section section)
 	p->base = config_table_base(p->cfg, section, 0);
 	first = &p->opened[p->instance];
 	if (first->file != NULL)
-		COMPLAIN(p, "%s: this section was opened before (%s:%d): move its keys there",
+		complain(p, "%s: this section was opened before (%s:%d): move its keys there",
 		    row->name, first->file, first->line);
 	else
 		p->opened[p->instance] = here(p);
@@ -180,7 +193,7 @@ take_value(struct config_parser *p, enum config_key_id id)
 	bool is_list = key->type == CONFIG_TYPE_BIND;
 
 	if (place->file != NULL && !is_list) {
-		COMPLAIN(p, "%s: already given in this section (%s:%d): remove one of the two",
+		complain(p, "%s: already given in this section (%s:%d): remove one of the two",
 		    key->name, place->file, place->line);
 		return;
 	}
@@ -191,16 +204,16 @@ take_value(struct config_parser *p, enum config_key_id id)
 			memset((char *)p->base + key->offset, 0, key->size);
 	}
 	if (lex->n == 1) {
-		COMPLAIN(p, "%s: a value is missing%s%s%s", key->name,
+		complain(p, "%s: a value is missing%s%s%s", key->name,
 		    key->default_text[0] != '\0' ? " (default: " : "", key->default_text,
 		    key->default_text[0] != '\0' ? ")" : "");
 		place->is_bad = true;
 	} else if (lex->n > 2) {
-		COMPLAIN(p, "%s: takes one value, not %d: %s", key->name, lex->n - 1,
+		complain(p, "%s: takes one value, not %d: %s", key->name, lex->n - 1,
 		    is_list ? "write a line for each" : "put a value that has blanks in quotes");
 		place->is_bad = true;
 	} else if (!config_value_set(key, p->base, lex->word[1], why)) {
-		COMPLAIN(p, "%s: %s", key->name, why);
+		complain(p, "%s: %s", key->name, why);
 		place->is_bad = true;
 	} else if (is_list) {
 		binds = (const void *)((const char *)p->base + key->offset);
@@ -252,8 +265,8 @@ list_names(char *buf, size_t size)
 	int s;
 
 	for (buf[0] = '\0', s = 0; s < CONFIG_SECTIONS && at < size; s++)
-		at += (size_t)snprintf(buf + at, size - at, "%s%s", s == 0 ? "" : ", ",
-		    config_table_sections[s].name);
+		at += (size_t)snprintf(
+		    buf + at, size - at, "%s%s", s == 0 ? "" : ", ", config_table_sections[s].name);
 }
 
 /* The first word is neither a section nor a key of the one that is open. */
@@ -272,32 +285,32 @@ unknown_word(struct config_parser *p)
 		    &config_table_sections[config_table_keys[other].section];
 
 		if (p->section == CONFIG_SECTIONS)
-			COMPLAIN(p, "%s: no section is open here: write \"%s%s\" above it", word,
+			complain(p, "%s: no section is open here: write \"%s%s\" above it", word,
 			    row->name, row->is_named ? " NAME" : "");
 		else
-			COMPLAIN(p, "%s: is no key of section %s: it belongs in section %s", word,
+			complain(p, "%s: is no key of section %s: it belongs in section %s", word,
 			    config_table_sections[p->section].name, row->name);
 		return;
 	}
 	key_name = nearest_key(p->section, word, &key_distance);
 	section = nearest_section(word, &section_distance);
 	if (section != CONFIG_SECTIONS && section_distance < key_distance) {
-		COMPLAIN(p, "%s is not a section: did you mean %s?", q,
+		complain(p, "%s is not a section: did you mean %s?", q,
 		    config_table_sections[section].name);
 		/* Take it for that, or each line below would be a mistake too. */
 		open_section(p, section);
 		return;
 	}
 	if (key_name != NULL && p->section != CONFIG_SECTIONS) {
-		COMPLAIN(p, "%s is not a key of section %s: did you mean %s?", q,
+		complain(p, "%s is not a key of section %s: did you mean %s?", q,
 		    config_table_sections[p->section].name, key_name);
 		return;
 	}
 	if (p->section == CONFIG_SECTIONS) {
 		list_names(names, sizeof names);
-		COMPLAIN(p, "%s is not a section (sections: %s)", q, names);
+		complain(p, "%s is not a section (sections: %s)", q, names);
 	} else {
-		COMPLAIN(p, "%s is not a key of section %s (sluice.conf(5) lists them)", q,
+		complain(p, "%s is not a key of section %s (sluice.conf(5) lists them)", q,
 		    config_table_sections[p->section].name);
 	}
 }
@@ -312,11 +325,11 @@ take_line(struct config_parser *p, const char *line, size_t len)
 	enum config_key_id id;
 
 	if (len > CONFIG_LINE_MAX_BYTES) {
-		COMPLAIN(p, "the line has %zu bytes, %d are allowed", len, CONFIG_LINE_MAX_BYTES);
+		complain(p, "the line has %zu bytes, %d are allowed", len, CONFIG_LINE_MAX_BYTES);
 		return;
 	}
 	if (!config_lex_line(p->lex, line, len, why)) {
-		COMPLAIN(p, "%s", why);
+		complain(p, "%s", why);
 		/* The key was meant to be given; its default proves nothing. */
 		if (p->lex->n > 0 && p->section != CONFIG_SECTIONS &&
 		    (id = config_table_key(p->section, p->lex->word[0])) != CONFIG_KEYS &&
@@ -336,7 +349,7 @@ take_line(struct config_parser *p, const char *line, size_t len)
 		/* What the file opened does not go on behind it. */
 		p->section = CONFIG_SECTIONS;
 	} else if (p->section != CONFIG_SECTIONS &&
-	    (id = config_table_key(p->section, p->lex->word[0])) != CONFIG_KEYS) {
+		   (id = config_table_key(p->section, p->lex->word[0])) != CONFIG_KEYS) {
 		take_value(p, id);
 	} else {
 		unknown_word(p);
@@ -351,8 +364,8 @@ keep_name(struct config_parser *p, const char *name)
 }
 
 void
-config_parse_source(struct config_parser *p, struct config_source *source, const char *text,
-    size_t len)
+config_parse_source(
+    struct config_parser *p, struct config_source *source, const char *text, size_t len)
 {
 	const char *at = text, *end = text + len, *newline;
 	bool has_returns = false;
@@ -365,7 +378,7 @@ config_parse_source(struct config_parser *p, struct config_source *source, const
 	for (; at < end; at = newline + 1) {
 		source->line++;
 		if ((newline = memchr(at, '\n', (size_t)(end - at))) == NULL) {
-			COMPLAIN(p, "the last line does not end with a newline: the file may have "
+			complain(p, "the last line does not end with a newline: the file may have "
 				    "been cut short");
 			newline = end;
 		}
@@ -373,7 +386,7 @@ config_parse_source(struct config_parser *p, struct config_source *source, const
 		if (line_len > 0 && at[line_len - 1] == '\r') {
 			/* Said once; then the line is read for its own mistakes. */
 			if (!has_returns)
-				COMPLAIN(p, "lines end with a carriage return: save the file with "
+				complain(p, "lines end with a carriage return: save the file with "
 					    "Unix line ends");
 			has_returns = true;
 			line_len--;
@@ -388,11 +401,11 @@ config_parse_source(struct config_parser *p, struct config_source *source, const
 void
 config_parse_text(struct config_parser *p, const char *name, const char *text, size_t len)
 {
-	struct config_source source = { .name = name };
+	struct config_source source = {.name = name};
 
 	if (len > CONFIG_FILE_MAX_BYTES) {
-		config_errors_add(p->errs, "%s: has more than %d bytes", name,
-		    CONFIG_FILE_MAX_BYTES);
+		config_errors_add(
+		    p->errs, "%s: has more than %d bytes", name, CONFIG_FILE_MAX_BYTES);
 		return;
 	}
 	config_parse_source(p, &source, text, len);

@@ -25,7 +25,7 @@
 /* Sections that can stand in a file: one of each, the listeners, and one that
  * takes what belongs to no listener but must be looked at all the same. */
 #define CONFIG_PARSE_INSTANCES (CONFIG_SECTIONS + CONFIG_LISTEN_MAX + 1)
-#define CONFIG_PARSE_SPARE (CONFIG_PARSE_INSTANCES - 1)
+#define CONFIG_PARSE_SPARE     (CONFIG_PARSE_INSTANCES - 1)
 
 /* Where a section or key was (first) written; file NULL: nowhere. */
 struct config_place {
@@ -65,8 +65,8 @@ void config_parse_file(struct config_parser *p, const char *path);
 void config_parse_text(struct config_parser *p, const char *name, const char *text, size_t len);
 
 /* For config_source.c: walks the lines of a file it has read. */
-void config_parse_source(struct config_parser *p, struct config_source *source, const char *text,
-    size_t len);
+void config_parse_source(
+    struct config_parser *p, struct config_source *source, const char *text, size_t len);
 
 /* The number of a section among the instances; `at` is the number of the listener. */
 int config_parse_instance(enum config_section section, int at);

@@ -43,8 +43,8 @@ print_section(const struct config *cfg, enum config_section section, int at, FIL
 			n = binds->n;
 		}
 		for (i = 0; i < n; i++)
-			(void)fprintf(to, "    %-19s %s\n", key->name,
-			    config_value_text(key, base, i, text));
+			(void)fprintf(
+			    to, "    %-19s %s\n", key->name, config_value_text(key, base, i, text));
 	}
 }
 

@@ -68,7 +68,7 @@ is_inside_itself(const struct config_parser *p, const struct stat *st)
 void
 config_parse_file(struct config_parser *p, const char *path)
 {
-	struct config_source source = { .name = path };
+	struct config_source source = {.name = path};
 	char *buf = NULL;
 	struct stat st;
 	ssize_t len;
@@ -102,7 +102,8 @@ config_parse_file(struct config_parser *p, const char *path)
 	source.dev = st.st_dev;
 	source.ino = st.st_ino;
 	config_parse_source(p, &source, buf, (size_t)len);
-out:	if (fd != -1)
+out:
+	if (fd != -1)
 		(void)close(fd);
 	free(buf);
 }
@@ -116,7 +117,7 @@ by_name(const void *a, const void *b)
 static void
 include_pattern(struct config_parser *p, const char *pattern)
 {
-	glob_t found = { 0 };
+	glob_t found = {0};
 	size_t i;
 	int rc;
 
@@ -143,8 +144,8 @@ config_source_include(struct config_parser *p)
 	char *path;
 
 	if (!p->may_include) {
-		config_errors_add(p->errs, "%s:%d: include: not possible here", name,
-		    p->source->line);
+		config_errors_add(
+		    p->errs, "%s:%d: include: not possible here", name, p->source->line);
 		return;
 	}
 	if (p->lex->n != 2 || word[0] == '\0') {
@@ -155,9 +156,10 @@ config_source_include(struct config_parser *p)
 		return;
 	}
 	if (p->source->depth == CONFIG_INCLUDE_DEPTH_MAX) {
-		config_errors_add(p->errs, "%s:%d: include: files are included %d deep, no more is "
-					   "possible", name, p->source->line,
-		    CONFIG_INCLUDE_DEPTH_MAX);
+		config_errors_add(p->errs,
+		    "%s:%d: include: files are included %d deep, no more is "
+		    "possible",
+		    name, p->source->line, CONFIG_INCLUDE_DEPTH_MAX);
 		return;
 	}
 	/* A relative path starts where the file that says it lies. */

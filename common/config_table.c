@@ -16,51 +16,49 @@
 #include <string.h>
 
 /* Each row's field must be of the C type that its column says. */
-#define C_INT int
-#define C_SIZE uint64_t
-#define C_POWER uint64_t
-#define C_TIME int64_t
-#define C_STRING char[]
-#define C_PATH char[]
-#define C_BIND struct config_binds
-#define C_MODE mode_t
-#define C_KIND enum config_kind
-#define C_ATTRS enum config_attributes
-#define C_ACK enum config_ack
+#define C_INT       int
+#define C_SIZE      uint64_t
+#define C_POWER     uint64_t
+#define C_TIME      int64_t
+#define C_STRING    char[]
+#define C_PATH      char[]
+#define C_BIND      struct config_binds
+#define C_MODE      mode_t
+#define C_KIND      enum config_kind
+#define C_ATTRS     enum config_attributes
+#define C_ACK       enum config_ack
 #define C_DEDUP_KEY enum config_dedup_key
-#define C_LEVEL enum log_level
+#define C_LEVEL     enum log_level
 #define KEY(section, key, type, field, min, max, default, reload, text)                            \
-	_Static_assert(                                                                            \
-	    __builtin_types_compatible_p(                                                          \
-		__typeof__(((struct config_##section *)0)->field), C_##type),                      \
+	_Static_assert(__builtin_types_compatible_p(                                               \
+			   __typeof__(((struct config_##section *)0)->field), C_##type),           \
 	    #section " " #key ": the field is not of the row's type");                             \
 	_Static_assert((min) <= (max), #section " " #key ": no value is in range");
 #include "common/config_keys.def"
 
 const struct config_section_row config_table_sections[CONFIG_SECTIONS] = {
-#define SECTION(section, named, text) { #section, named, text },
+#define SECTION(section, named, text) {#section, named, text},
 #include "common/config_keys.def"
 };
 
 const struct config_key config_table_keys[CONFIG_KEYS] = {
 #define KEY(section, key, type, field, min, max, default, reload, text)                            \
-	{ CONFIG_SECTION_##section, #key, CONFIG_TYPE_##type,                                      \
-		offsetof(struct config_##section, field),                                          \
-		sizeof(((struct config_##section *)0)->field), min, max, default,                  \
-		CONFIG_RELOAD_##reload, text },
+	{CONFIG_SECTION_##section, #key, CONFIG_TYPE_##type,                                       \
+	    offsetof(struct config_##section, field),                                              \
+	    sizeof(((struct config_##section *)0)->field), min, max, default,                      \
+	    CONFIG_RELOAD_##reload, text},
 #include "common/config_keys.def"
 };
 
-static const struct config_word kinds[] = { { "http", CONFIG_KIND_HTTP }, { NULL, 0 } };
-static const struct config_word attributes[] = { { "none", CONFIG_ATTRIBUTES_NONE },
-	{ "request", CONFIG_ATTRIBUTES_REQUEST }, { "all", CONFIG_ATTRIBUTES_ALL }, { NULL, 0 } };
-static const struct config_word acks[] = { { "memory", CONFIG_ACK_MEMORY },
-	{ "durable", CONFIG_ACK_DURABLE }, { NULL, 0 } };
-static const struct config_word dedup_keys[] = { { "auto", CONFIG_DEDUP_KEY_AUTO },
-	{ "id", CONFIG_DEDUP_KEY_ID }, { "tuple", CONFIG_DEDUP_KEY_TUPLE }, { NULL, 0 } };
-static const struct config_word levels[] = { { "error", LOG_LEVEL_ERR }, { "warn", LOG_LEVEL_WARN },
-	{ "notice", LOG_LEVEL_NOTICE }, { "info", LOG_LEVEL_INFO }, { "debug", LOG_LEVEL_DEBUG },
-	{ NULL, 0 } };
+static const struct config_word kinds[] = {{"http", CONFIG_KIND_HTTP}, {NULL, 0}};
+static const struct config_word attributes[] = {{"none", CONFIG_ATTRIBUTES_NONE},
+    {"request", CONFIG_ATTRIBUTES_REQUEST}, {"all", CONFIG_ATTRIBUTES_ALL}, {NULL, 0}};
+static const struct config_word acks[] = {
+    {"memory", CONFIG_ACK_MEMORY}, {"durable", CONFIG_ACK_DURABLE}, {NULL, 0}};
+static const struct config_word dedup_keys[] = {{"auto", CONFIG_DEDUP_KEY_AUTO},
+    {"id", CONFIG_DEDUP_KEY_ID}, {"tuple", CONFIG_DEDUP_KEY_TUPLE}, {NULL, 0}};
+static const struct config_word levels[] = {{"error", LOG_LEVEL_ERR}, {"warn", LOG_LEVEL_WARN},
+    {"notice", LOG_LEVEL_NOTICE}, {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG}, {NULL, 0}};
 
 enum config_section
 config_table_section(const char *name)

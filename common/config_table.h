@@ -54,7 +54,7 @@ enum config_type {
 
 enum config_reload {
 	CONFIG_RELOAD_RESPAWN = 1, /* stages are started anew with the new value */
-	CONFIG_RELOAD_RESTART	   /* refused on reload */
+	CONFIG_RELOAD_RESTART      /* refused on reload */
 };
 
 struct config_section_row {

@@ -79,8 +79,7 @@ parse_number(const struct config_key *key, const char *text, int64_t *n, char *w
 	switch (key->type) {
 	case CONFIG_TYPE_SIZE:
 	case CONFIG_TYPE_POWER:
-		is_parsed =
-		    explain(units_parse_size(text, n), q, "a size", "64k, 4m, 1g", why);
+		is_parsed = explain(units_parse_size(text, n), q, "a size", "64k, 4m, 1g", why);
 		break;
 	case CONFIG_TYPE_TIME:
 		is_parsed =
@@ -88,12 +87,12 @@ parse_number(const struct config_key *key, const char *text, int64_t *n, char *w
 		break;
 	case CONFIG_TYPE_MODE:
 		if (!(is_parsed = parse_mode(text, n)))
-			(void)snprintf(why, CONFIG_VALUE_WHY_SIZE,
-			    "%s is not a mode (try 0660)", q);
+			(void)snprintf(
+			    why, CONFIG_VALUE_WHY_SIZE, "%s is not a mode (try 0660)", q);
 		break;
 	default:
-		is_parsed = explain(units_parse_count(text, n), q, "a whole number",
-		    key->default_text, why);
+		is_parsed = explain(
+		    units_parse_count(text, n), q, "a whole number", key->default_text, why);
 		break;
 	}
 	if (!is_parsed)
@@ -106,8 +105,9 @@ parse_number(const struct config_key *key, const char *text, int64_t *n, char *w
 	if (key->type == CONFIG_TYPE_POWER && (*n & (*n - 1)) != 0) {
 		int64_t below = (int64_t)1 << (63 - __builtin_clzll((unsigned long long)*n));
 
-		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%s is not a power of two (try %s or %s)",
-		    q, units_print_size(below, low), units_print_size(below * 2, high));
+		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE,
+		    "%s is not a power of two (try %s or %s)", q, units_print_size(below, low),
+		    units_print_size(below * 2, high));
 		return false;
 	}
 	return true;
@@ -150,8 +150,8 @@ words_list(const struct config_word *words, char *buf, size_t size)
 	size_t at = 0;
 
 	for (buf[0] = '\0'; words->word != NULL && at < size; words++)
-		at += (size_t)snprintf(buf + at, size - at, "%s%s", at == 0 ? "" : ", ",
-		    words->word);
+		at +=
+		    (size_t)snprintf(buf + at, size - at, "%s%s", at == 0 ? "" : ", ", words->word);
 }
 
 static bool
@@ -166,8 +166,8 @@ set_word(const struct config_key *key, void *field, const char *text, char *why)
 			return true;
 		}
 	words_list(words, list, sizeof list);
-	(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, words[1].word == NULL ? "%s is not known (write %s)"
-									  : "%s is not one of %s",
+	(void)snprintf(why, CONFIG_VALUE_WHY_SIZE,
+	    words[1].word == NULL ? "%s is not known (write %s)" : "%s is not one of %s",
 	    config_errors_quote(text, q), list);
 	return false;
 }
@@ -180,8 +180,8 @@ set_text(const struct config_key *key, void *field, const char *text, char *why)
 
 	config_errors_quote(text, q);
 	if (len == 0 && key->min > 0) {
-		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "must not be empty (try %s)",
-		    key->default_text);
+		(void)snprintf(
+		    why, CONFIG_VALUE_WHY_SIZE, "must not be empty (try %s)", key->default_text);
 		return false;
 	}
 	if (len > (size_t)key->max) {
@@ -206,8 +206,8 @@ static bool
 set_bind(const struct config_key *key, struct config_binds *binds, const char *text, char *why)
 {
 	if (binds->n == key->max) {
-		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%lld addresses are allowed in a section",
-		    (long long)key->max);
+		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE,
+		    "%lld addresses are allowed in a section", (long long)key->max);
 		return false;
 	}
 	if (!config_bind_parse(text, &binds->at[binds->n], why, CONFIG_VALUE_WHY_SIZE))
@@ -217,8 +217,8 @@ set_bind(const struct config_key *key, struct config_binds *binds, const char *t
 }
 
 bool
-config_value_set(const struct config_key *key, void *base, const char *text,
-    char why[CONFIG_VALUE_WHY_SIZE])
+config_value_set(
+    const struct config_key *key, void *base, const char *text, char why[CONFIG_VALUE_WHY_SIZE])
 {
 	void *field = (char *)base + key->offset;
 
@@ -289,8 +289,8 @@ number_field_text(const struct config_key *key, const void *field, char *buf)
 }
 
 const char *
-config_value_text(const struct config_key *key, const void *base, int at,
-    char buf[CONFIG_VALUE_TEXT_SIZE])
+config_value_text(
+    const struct config_key *key, const void *base, int at, char buf[CONFIG_VALUE_TEXT_SIZE])
 {
 	const void *field = (const char *)base + key->offset;
 	const struct config_word *words = config_table_words(key->type);
@@ -327,14 +327,15 @@ config_value_range(const struct config_key *key, char buf[CONFIG_VALUE_WHY_SIZE]
 	buf[0] = '\0';
 	if (words != NULL) {
 		words_list(words, list, sizeof list);
-		(void)snprintf(buf, CONFIG_VALUE_WHY_SIZE, words[1].word == NULL ? "only %s" : "one of %s",
-		    list);
+		(void)snprintf(buf, CONFIG_VALUE_WHY_SIZE,
+		    words[1].word == NULL ? "only %s" : "one of %s", list);
 		return buf;
 	}
 	switch (key->type) {
 	case CONFIG_TYPE_STRING:
 	case CONFIG_TYPE_PATH:
-		(void)snprintf(buf, CONFIG_VALUE_WHY_SIZE, "at most %lld bytes", (long long)key->max);
+		(void)snprintf(
+		    buf, CONFIG_VALUE_WHY_SIZE, "at most %lld bytes", (long long)key->max);
 		return buf;
 	case CONFIG_TYPE_BIND:
 		return buf;

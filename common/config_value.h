@@ -28,8 +28,8 @@ bool config_value_set(const struct config_key *key, void *base, const char *text
 
 /* The field as a word of the grammar, quoted where it must be; for a BIND the
  * one numbered `at`.  Returns `buf`. */
-const char *config_value_text(const struct config_key *key, const void *base, int at,
-    char buf[CONFIG_VALUE_TEXT_SIZE]);
+const char *config_value_text(
+    const struct config_key *key, const void *base, int at, char buf[CONFIG_VALUE_TEXT_SIZE]);
 
 /* "64k to 16g", "one of memory, durable", or "" when nothing need be said. */
 const char *config_value_range(const struct config_key *key, char buf[CONFIG_VALUE_WHY_SIZE]);

@@ -21,10 +21,10 @@ struct unit {
 };
 
 /* Largest first: printing takes the first that divides. */
-static const struct unit sizes[] = { { "g", 1024LL * 1024 * 1024 }, { "m", 1024LL * 1024 },
-	{ "k", 1024 }, { "b", 1 }, { NULL, 0 } };
-static const struct unit times[] = { { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 },
-	{ NULL, 0 } };
+static const struct unit sizes[] = {
+    {"g", 1024LL * 1024 * 1024}, {"m", 1024LL * 1024}, {"k", 1024}, {"b", 1}, {NULL, 0}};
+static const struct unit times[] = {
+    {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 
 /* The digits at the head of `text`; `*rest` is what follows them. */
 static enum units_result
@@ -132,7 +132,7 @@ units_print_size_about(int64_t bytes, char buf[UNITS_TEXT_SIZE])
 	if (bytes % u->factor == 0)
 		(void)snprintf(buf, UNITS_TEXT_SIZE, "%" PRId64 "%s", bytes / u->factor, u->name);
 	else
-		(void)snprintf(buf, UNITS_TEXT_SIZE, "%.1f%s", (double)bytes / (double)u->factor,
-		    u->name);
+		(void)snprintf(
+		    buf, UNITS_TEXT_SIZE, "%.1f%s", (double)bytes / (double)u->factor, u->name);
 	return buf;
 }

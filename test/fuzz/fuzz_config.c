@@ -36,7 +36,7 @@ print(const struct config *cfg, size_t *len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct config_errors errs = { 0 };
+	struct config_errors errs = {0};
 	struct config *first, *second;
 	char *once, *twice;
 	size_t once_len, twice_len;

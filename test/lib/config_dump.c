@@ -22,7 +22,7 @@
 int
 main(int argc, char **argv)
 {
-	struct config_errors errs = { 0 };
+	struct config_errors errs = {0};
 	struct config *cfg;
 
 	if (argc != 2) {

@@ -30,7 +30,7 @@ static struct config *cfg;
 static void
 setup(void)
 {
-	errs = (struct config_errors){ 0 };
+	errs = (struct config_errors){0};
 	cfg = NULL;
 }
 
@@ -172,35 +172,35 @@ END_TEST
 static const struct edge {
 	const char *head, *key, *below, *least, *most, *above;
 } edges[] = {
-	{ "global", "stream-slots", NULL, "2", "254", "255" },
-	{ "global", "ring", "32k", "64k", "16g", "32g" },
-	{ "global", "drain-time", NULL, "0", "1h", "3600001ms" },
-	{ "global", "hang-time", "999ms", "1s", "1h", "3600001ms" },
-	{ "", "backlog", "0", "1", "65535", "65536" },
-	{ "", "processes", "0", "1", "64", "65" },
-	{ "", "bind-mode", NULL, "000", "0777", "01000" },
-	{ "", "durable-timeout", "9ms", "10ms", "1h", "3600001ms" },
-	{ "", "max-connections", "0", "1", "1000000", "1000001" },
-	{ "", "max-line", "255b", "256b", "1m", "1048577b" },
-	{ "", "max-header", "1023b", "1k", "16m", "16777217b" },
-	{ "", "max-headers", "3", "4", "10000", "10001" },
-	{ "", "max-body", "0", "1b", "200m", "1073741825b" },
-	{ "", "max-event", "1b", "2b", "8388608b", "268435457b" },
-	{ "", "max-depth", "0", "1", "1000", "1001" },
-	{ "", "max-batch", "0", "1", "100000", "100001" },
-	{ "", "max-pipeline", "0", "1", "10000", "10001" },
-	{ "", "max-buffered", "65535b", "6m", "64g", "65g" },
-	{ "", "header-timeout", "9ms", "10ms", "1h", "3600001ms" },
-	{ "", "body-timeout", "9ms", "10ms", "1h", "3600001ms" },
-	{ "", "idle-timeout", "9ms", "10ms", "24h", "25h" },
-	{ "", "write-timeout", "9ms", "10ms", "1h", "3600001ms" },
-	{ "journal", "segment", "1048575b", "32m", "4g", "5g" },
-	{ "journal", "retain", "999ms", "1h", "87600h", "87601h" },
-	{ "journal", "commit-linger", NULL, "0", "1s", "1001ms" },
-	{ "journal", "commit-max", "65535b", "9m", "32m", "1073741825b" },
-	{ "journal", "max-disk", NULL, "0", "1048576g", "1048577g" },
-	{ "dedup", "window", "999ms", "1s", "168h", "169h" },
-	{ "dedup", "table", "32k", "64k", "64g", "128g" },
+    {"global", "stream-slots", NULL, "2", "254", "255"},
+    {"global", "ring", "32k", "64k", "16g", "32g"},
+    {"global", "drain-time", NULL, "0", "1h", "3600001ms"},
+    {"global", "hang-time", "999ms", "1s", "1h", "3600001ms"},
+    {"", "backlog", "0", "1", "65535", "65536"},
+    {"", "processes", "0", "1", "64", "65"},
+    {"", "bind-mode", NULL, "000", "0777", "01000"},
+    {"", "durable-timeout", "9ms", "10ms", "1h", "3600001ms"},
+    {"", "max-connections", "0", "1", "1000000", "1000001"},
+    {"", "max-line", "255b", "256b", "1m", "1048577b"},
+    {"", "max-header", "1023b", "1k", "16m", "16777217b"},
+    {"", "max-headers", "3", "4", "10000", "10001"},
+    {"", "max-body", "0", "1b", "200m", "1073741825b"},
+    {"", "max-event", "1b", "2b", "8388608b", "268435457b"},
+    {"", "max-depth", "0", "1", "1000", "1001"},
+    {"", "max-batch", "0", "1", "100000", "100001"},
+    {"", "max-pipeline", "0", "1", "10000", "10001"},
+    {"", "max-buffered", "65535b", "6m", "64g", "65g"},
+    {"", "header-timeout", "9ms", "10ms", "1h", "3600001ms"},
+    {"", "body-timeout", "9ms", "10ms", "1h", "3600001ms"},
+    {"", "idle-timeout", "9ms", "10ms", "24h", "25h"},
+    {"", "write-timeout", "9ms", "10ms", "1h", "3600001ms"},
+    {"journal", "segment", "1048575b", "32m", "4g", "5g"},
+    {"journal", "retain", "999ms", "1h", "87600h", "87601h"},
+    {"journal", "commit-linger", NULL, "0", "1s", "1001ms"},
+    {"journal", "commit-max", "65535b", "9m", "32m", "1073741825b"},
+    {"journal", "max-disk", NULL, "0", "1048576g", "1048577g"},
+    {"dedup", "window", "999ms", "1s", "168h", "169h"},
+    {"dedup", "table", "32k", "64k", "64g", "128g"},
 };
 
 /* Room for each other edge: nothing but the key under test is refused. */
@@ -215,10 +215,11 @@ load_edge(const struct edge *e, const char *value)
 	else if (strcmp(e->head, "journal") == 0)
 		(void)snprintf(text, sizeof text, MINIMAL "journal\n%s %s\n", e->key, value);
 	else
-		(void)snprintf(text, sizeof text, "%s" MINIMAL "%s\n%s %s\n", room, e->head,
-		    e->key, value);
+		(void)snprintf(
+		    text, sizeof text, "%s" MINIMAL "%s\n%s %s\n", room, e->head, e->key, value);
 	if (strcmp(e->key, "ring") == 0)
-		(void)snprintf(text, sizeof text, MINIMAL "max-event 12k\nglobal\nring %s\n", value);
+		(void)snprintf(
+		    text, sizeof text, MINIMAL "max-event 12k\nglobal\nring %s\n", value);
 	return load(text);
 }
 
@@ -226,10 +227,10 @@ START_TEST(each_number_is_taken_up_to_its_edges_and_refused_beyond)
 {
 	const struct edge *e = &edges[_i];
 
-	ck_assert_msg(load_edge(e, e->least) == CONFIG_OK, "%s",
-	    errs.n > 0 ? errs.text[0] : "no reason");
-	ck_assert_msg(load_edge(e, e->most) == CONFIG_OK, "%s",
-	    errs.n > 0 ? errs.text[0] : "no reason");
+	ck_assert_msg(
+	    load_edge(e, e->least) == CONFIG_OK, "%s", errs.n > 0 ? errs.text[0] : "no reason");
+	ck_assert_msg(
+	    load_edge(e, e->most) == CONFIG_OK, "%s", errs.n > 0 ? errs.text[0] : "no reason");
 	if (e->below != NULL) {
 		ck_assert_int_eq(load_edge(e, e->below), CONFIG_INVALID);
 		ck_assert_ptr_nonnull(strstr(errs.text[0], "is out of range"));
@@ -265,7 +266,8 @@ START_TEST(eight_addresses_and_no_more)
 
 	at = (size_t)snprintf(text, sizeof text, "listen public\n");
 	for (i = 0; i < CONFIG_BIND_MAX; i++)
-		at += (size_t)snprintf(text + at, sizeof text - at, "bind 127.0.0.1:%d\n", 5000 + i);
+		at +=
+		    (size_t)snprintf(text + at, sizeof text - at, "bind 127.0.0.1:%d\n", 5000 + i);
 	must_load(text);
 	ck_assert_int_eq(cfg->listen[0].bind.n, CONFIG_BIND_MAX);
 	(void)snprintf(text + at, sizeof text - at, "bind 127.0.0.1:4999\n");
@@ -313,8 +315,8 @@ END_TEST
 START_TEST(a_name_has_at_most_32_bytes)
 {
 	must_load("listen abcdefghijklmnopqrstuvwxyz-01234\nbind 127.0.0.1:1\n");
-	ck_assert_int_eq(load("listen abcdefghijklmnopqrstuvwxyz-012345\nbind 127.0.0.1:1\n"),
-	    CONFIG_INVALID);
+	ck_assert_int_eq(
+	    load("listen abcdefghijklmnopqrstuvwxyz-012345\nbind 127.0.0.1:1\n"), CONFIG_INVALID);
 	ck_assert_int_eq(load("listen Public\nbind 127.0.0.1:1\n"), CONFIG_INVALID);
 	ck_assert_int_eq(load("listen ''\nbind 127.0.0.1:1\n"), CONFIG_INVALID);
 }
@@ -480,8 +482,8 @@ START_TEST(the_number_of_files_is_bounded)
 	/* More than 3^7 files would be read without the bound. */
 	put_file(8, "# empty\n");
 	for (i = 1; i < 8; i++)
-		put_file(i, "include %d.conf\ninclude %d.conf\ninclude %d.conf\n", i + 1, i + 1,
-		    i + 1);
+		put_file(
+		    i, "include %d.conf\ninclude %d.conf\ninclude %d.conf\n", i + 1, i + 1, i + 1);
 	ck_assert_int_eq(load_file(1), CONFIG_INVALID);
 	ck_assert_ptr_nonnull(strstr(errs.text[0], "too many files are included"));
 }

@@ -20,34 +20,32 @@ struct unit_case {
 	int64_t value;
 };
 
-static const struct unit_case sizes[] = { { "0", UNITS_OK, 0 }, { "0k", UNITS_OK, 0 },
-	{ "1b", UNITS_OK, 1 }, { "64k", UNITS_OK, 65536 }, { "5m", UNITS_OK, 5242880 },
-	{ "16g", UNITS_OK, 17179869184 }, { "007k", UNITS_OK, 7168 },
-	{ "9223372036854775807b", UNITS_OK, INT64_MAX },
-	{ "9223372036854775808b", UNITS_TOO_BIG, 0 }, { "8589934591g", UNITS_OK, INT64_MAX - 1073741823 },
-	{ "8589934592g", UNITS_TOO_BIG, 0 }, { "99999999999999999999", UNITS_TOO_BIG, 0 },
-	{ "5", UNITS_NO_UNIT, 0 }, { "", UNITS_SYNTAX, 0 }, { "k", UNITS_SYNTAX, 0 },
-	{ "4q", UNITS_SYNTAX, 0 }, { "4K", UNITS_SYNTAX, 0 }, { "4kb", UNITS_SYNTAX, 0 },
-	{ "-4k", UNITS_SYNTAX, 0 }, { "+4k", UNITS_SYNTAX, 0 }, { " 4k", UNITS_SYNTAX, 0 },
-	{ "4k ", UNITS_SYNTAX, 0 }, { "4 k", UNITS_SYNTAX, 0 }, { "1.5m", UNITS_SYNTAX, 0 },
-	{ "0x10k", UNITS_SYNTAX, 0 }, { "4s", UNITS_SYNTAX, 0 } };
+static const struct unit_case sizes[] = {{"0", UNITS_OK, 0}, {"0k", UNITS_OK, 0},
+    {"1b", UNITS_OK, 1}, {"64k", UNITS_OK, 65536}, {"5m", UNITS_OK, 5242880},
+    {"16g", UNITS_OK, 17179869184}, {"007k", UNITS_OK, 7168},
+    {"9223372036854775807b", UNITS_OK, INT64_MAX}, {"9223372036854775808b", UNITS_TOO_BIG, 0},
+    {"8589934591g", UNITS_OK, INT64_MAX - 1073741823}, {"8589934592g", UNITS_TOO_BIG, 0},
+    {"99999999999999999999", UNITS_TOO_BIG, 0}, {"5", UNITS_NO_UNIT, 0}, {"", UNITS_SYNTAX, 0},
+    {"k", UNITS_SYNTAX, 0}, {"4q", UNITS_SYNTAX, 0}, {"4K", UNITS_SYNTAX, 0},
+    {"4kb", UNITS_SYNTAX, 0}, {"-4k", UNITS_SYNTAX, 0}, {"+4k", UNITS_SYNTAX, 0},
+    {" 4k", UNITS_SYNTAX, 0}, {"4k ", UNITS_SYNTAX, 0}, {"4 k", UNITS_SYNTAX, 0},
+    {"1.5m", UNITS_SYNTAX, 0}, {"0x10k", UNITS_SYNTAX, 0}, {"4s", UNITS_SYNTAX, 0}};
 
-static const struct unit_case times[] = { { "0", UNITS_OK, 0 }, { "200ms", UNITS_OK, 200 },
-	{ "10s", UNITS_OK, 10000 }, { "5m", UNITS_OK, 300000 }, { "168h", UNITS_OK, 604800000 },
-	{ "2562047788015h", UNITS_OK, 2562047788015 * 3600000 },
-	{ "2562047788016h", UNITS_TOO_BIG, 0 }, { "10", UNITS_NO_UNIT, 0 },
-	{ "ms", UNITS_SYNTAX, 0 }, { "10d", UNITS_SYNTAX, 0 }, { "10k", UNITS_SYNTAX, 0 },
-	{ "1h30m", UNITS_SYNTAX, 0 } };
+static const struct unit_case times[] = {{"0", UNITS_OK, 0}, {"200ms", UNITS_OK, 200},
+    {"10s", UNITS_OK, 10000}, {"5m", UNITS_OK, 300000}, {"168h", UNITS_OK, 604800000},
+    {"2562047788015h", UNITS_OK, 2562047788015 * 3600000}, {"2562047788016h", UNITS_TOO_BIG, 0},
+    {"10", UNITS_NO_UNIT, 0}, {"ms", UNITS_SYNTAX, 0}, {"10d", UNITS_SYNTAX, 0},
+    {"10k", UNITS_SYNTAX, 0}, {"1h30m", UNITS_SYNTAX, 0}};
 
-static const struct unit_case counts[] = { { "0", UNITS_OK, 0 }, { "254", UNITS_OK, 254 },
-	{ "9223372036854775807", UNITS_OK, INT64_MAX }, { "9223372036854775808", UNITS_TOO_BIG, 0 },
-	{ "", UNITS_SYNTAX, 0 }, { "1k", UNITS_SYNTAX, 0 }, { "-1", UNITS_SYNTAX, 0 } };
+static const struct unit_case counts[] = {{"0", UNITS_OK, 0}, {"254", UNITS_OK, 254},
+    {"9223372036854775807", UNITS_OK, INT64_MAX}, {"9223372036854775808", UNITS_TOO_BIG, 0},
+    {"", UNITS_SYNTAX, 0}, {"1k", UNITS_SYNTAX, 0}, {"-1", UNITS_SYNTAX, 0}};
 
 static void
 expect(const struct unit_case *c, enum units_result result, int64_t value)
 {
-	ck_assert_msg(result == c->result, "\"%s\": result %d, not %d", c->text, (int)result,
-	    (int)c->result);
+	ck_assert_msg(
+	    result == c->result, "\"%s\": result %d, not %d", c->text, (int)result, (int)c->result);
 	/* What is refused leaves the field alone. */
 	ck_assert_msg(value == (c->result == UNITS_OK ? c->value : -7), "\"%s\": %lld", c->text,
 	    (long long)value);
@@ -82,8 +80,8 @@ END_TEST
 
 START_TEST(what_is_printed_parses_to_the_same)
 {
-	static const int64_t seeds[] = { 0, 1, 999, 1000, 1023, 1024, 60000, 3600000, 1073741824,
-		INT64_MAX };
+	static const int64_t seeds[] = {
+	    0, 1, 999, 1000, 1023, 1024, 60000, 3600000, 1073741824, INT64_MAX};
 	char buf[UNITS_TEXT_SIZE];
 	int64_t n, back;
 	size_t i;
@@ -94,9 +92,11 @@ START_TEST(what_is_printed_parses_to_the_same)
 			if ((d < 0 && seeds[i] == 0) || (d > 0 && seeds[i] == INT64_MAX))
 				continue;
 			n = seeds[i] + d;
-			ck_assert_int_eq(units_parse_size(units_print_size(n, buf), &back), UNITS_OK);
+			ck_assert_int_eq(
+			    units_parse_size(units_print_size(n, buf), &back), UNITS_OK);
 			ck_assert_int_eq(back, n);
-			ck_assert_int_eq(units_parse_time(units_print_time(n, buf), &back), UNITS_OK);
+			ck_assert_int_eq(
+			    units_parse_time(units_print_time(n, buf), &back), UNITS_OK);
 			ck_assert_int_eq(back, n);
 		}
 }
