@@ -22,9 +22,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define CRC32C_POLY 0x82f63b78u /* reflected */
-#define CRC32C_LANE_MAX 128	/* words; longer inputs go in rounds of three full lanes */
-#define CRC32C_LANE_MIN 4	/* words; below, the merge costs more than it saves */
+#define CRC32C_POLY     0x82f63b78u /* reflected */
+#define CRC32C_LANE_MAX 128         /* words; longer inputs go in rounds of three full lanes */
+#define CRC32C_LANE_MIN 4           /* words; below, the merge costs more than it saves */
 
 static uint32_t table[8][256];
 
@@ -45,8 +45,8 @@ portable(uint32_t crc, const uint8_t *p, size_t len)
 				       (uint32_t)p[3] << 24);
 
 		crc = table[7][a & 255] ^ table[6][a >> 8 & 255] ^ table[5][a >> 16 & 255] ^
-		    table[4][a >> 24] ^ table[3][p[4]] ^ table[2][p[5]] ^ table[1][p[6]] ^
-		    table[0][p[7]];
+		      table[4][a >> 24] ^ table[3][p[4]] ^ table[2][p[5]] ^ table[1][p[6]] ^
+		      table[0][p[7]];
 	}
 	for (; len > 0; len--)
 		crc = crc >> 8 ^ table[0][(crc ^ *p++) & 255];
@@ -92,8 +92,8 @@ word(const uint8_t *p, uint8_t *dst, size_t off)
 CRC32C_INLINE uint64_t
 multiply(uint32_t crc, uint32_t by)
 {
-	return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(
-	    _mm_cvtsi32_si128((int)crc), _mm_cvtsi32_si128((int)by), 0));
+	return (uint64_t)_mm_cvtsi128_si64(
+	    _mm_clmulepi64_si128(_mm_cvtsi32_si128((int)crc), _mm_cvtsi32_si128((int)by), 0));
 }
 
 CRC32C_INLINE uint32_t
@@ -164,7 +164,7 @@ fast_copy(uint32_t crc, uint8_t *restrict dst, const uint8_t *restrict src, size
 static void
 make_lanes(void)
 {
-	uint8_t zeros[8] = { 0 };
+	uint8_t zeros[8] = {0};
 
 	__builtin_cpu_init();
 	has_lanes = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
@@ -174,7 +174,7 @@ make_lanes(void)
 }
 #else
 #define has_lanes false
-#define fast portable
+#define fast      portable
 
 static uint32_t
 fast_copy(uint32_t crc, uint8_t *restrict dst, const uint8_t *restrict src, size_t len)
@@ -199,7 +199,8 @@ crc32c_start(void)
 uint32_t
 crc32c(uint32_t crc, const void *data, size_t len)
 {
-	return ~(__builtin_expect(has_lanes, 1) ? fast(~crc, data, len) : portable(~crc, data, len));
+	return ~(
+	    __builtin_expect(has_lanes, 1) ? fast(~crc, data, len) : portable(~crc, data, len));
 }
 
 uint32_t

@@ -30,8 +30,14 @@ struct event_reader {
 	bool has_tree;
 };
 
-enum envelope { ENVELOPE_ID = 0, ENVELOPE_USER_ID, ENVELOPE_EVENT_TYPE, ENVELOPE_TIMESTAMP,
-	ENVELOPE_METADATA, ENVELOPE_LEN };
+enum envelope {
+	ENVELOPE_ID = 0,
+	ENVELOPE_USER_ID,
+	ENVELOPE_EVENT_TYPE,
+	ENVELOPE_TIMESTAMP,
+	ENVELOPE_METADATA,
+	ENVELOPE_LEN
+};
 
 /* The envelope's members as the tree has them. */
 struct member {
@@ -41,12 +47,12 @@ struct member {
 };
 
 static const struct {
-	const char *name;
 	const char *code, *pointer, *sentence;
 	int http;
 } codes[EVENT_CODES] = {
-	[EVENT_OK] = { "EVENT_OK", "ok", "", "", 200 },
-#define EVENT_CODE(name, code, http, pointer, sentence) [name] = { #name, code, pointer, sentence, http },
+    [EVENT_OK] = {"ok", "", "", 200},
+#define EVENT_CODE(name, code, http, pointer, sentence)                                            \
+	[name] = {code, pointer, sentence, http},
 #include "common/event_codes.def"
 #undef EVENT_CODE
 };
@@ -101,18 +107,18 @@ event_reader_free(struct event_reader *reader)
  *---------------------------------------------------------------------------*/
 
 static const struct bytes envelope_names[ENVELOPE_LEN] = {
-	[ENVELOPE_ID] = { (const uint8_t *)"id", 2 },
-	[ENVELOPE_USER_ID] = { (const uint8_t *)"userId", 6 },
-	[ENVELOPE_EVENT_TYPE] = { (const uint8_t *)"eventType", 9 },
-	[ENVELOPE_TIMESTAMP] = { (const uint8_t *)"timestamp", 9 },
-	[ENVELOPE_METADATA] = { (const uint8_t *)"metadata", 8 },
+    [ENVELOPE_ID] = {(const uint8_t *)"id", 2},
+    [ENVELOPE_USER_ID] = {(const uint8_t *)"userId", 6},
+    [ENVELOPE_EVENT_TYPE] = {(const uint8_t *)"eventType", 9},
+    [ENVELOPE_TIMESTAMP] = {(const uint8_t *)"timestamp", 9},
+    [ENVELOPE_METADATA] = {(const uint8_t *)"metadata", 8},
 };
 static const char *const envelope_pointers[ENVELOPE_LEN] = {
-	[ENVELOPE_ID] = "/id",
-	[ENVELOPE_USER_ID] = "/userId",
-	[ENVELOPE_EVENT_TYPE] = "/eventType",
-	[ENVELOPE_TIMESTAMP] = "/timestamp",
-	[ENVELOPE_METADATA] = "/metadata",
+    [ENVELOPE_ID] = "/id",
+    [ENVELOPE_USER_ID] = "/userId",
+    [ENVELOPE_EVENT_TYPE] = "/eventType",
+    [ENVELOPE_TIMESTAMP] = "/timestamp",
+    [ENVELOPE_METADATA] = "/metadata",
 };
 
 /* The value at indexes[i]; moves *i to the comma or bracket behind it. */
@@ -137,7 +143,7 @@ place_of_value(const uint8_t *b, const uint32_t *indexes, size_t *i)
 	to = indexes[*i];
 	while (b[to - 1] == ' ' || b[to - 1] == '\t' || b[to - 1] == '\n' || b[to - 1] == '\r')
 		to--;
-	return (struct event_place){ from, to - from };
+	return (struct event_place){from, to - from};
 }
 
 /* On a repeated member *pointer names it. */
@@ -164,7 +170,7 @@ find_members(struct event_reader *reader, const uint8_t *b, struct member member
 				*pointer = envelope_pointers[k];
 				return EVENT_MEMBER_REPEATED;
 			}
-			members[k] = (struct member){ true, value, place };
+			members[k] = (struct member){true, value, place};
 		}
 	}
 	return EVENT_OK;
@@ -172,7 +178,8 @@ find_members(struct event_reader *reader, const uint8_t *b, struct member member
 
 /* The codes of one string stand in a row: missing, not a string, empty, too long. */
 _Static_assert(EVENT_USER_ID_TOO_LONG == EVENT_USER_ID_MISSING + 3, "order of event_codes.def");
-_Static_assert(EVENT_EVENT_TYPE_TOO_LONG == EVENT_EVENT_TYPE_MISSING + 3, "order of event_codes.def");
+_Static_assert(
+    EVENT_EVENT_TYPE_TOO_LONG == EVENT_EVENT_TYPE_MISSING + 3, "order of event_codes.def");
 _Static_assert(EVENT_ID_TOO_LONG == EVENT_ID_MISSING + 3, "order of event_codes.def");
 
 static enum event_code
@@ -209,7 +216,7 @@ judge_timestamp(const struct member *member, struct event *out)
 static enum event_code
 judge_tree(struct event_reader *reader, struct event *out, const char **pointer)
 {
-	struct member members[ENVELOPE_LEN] = { 0 };
+	struct member members[ENVELOPE_LEN] = {0};
 	enum event_code code;
 
 	if (!json_is(reader->root, JSON_TYPE_OBJECT))
@@ -242,8 +249,8 @@ judge_tree(struct event_reader *reader, struct event *out, const char **pointer)
 /* simdjson says that something is wrong, but neither where nor whether a number is at fault
  * for its grammar or for its size. */
 static enum event_code
-why_not_json(const struct event_reader *reader, struct bytes body, enum json_result result,
-    size_t *off)
+why_not_json(
+    const struct event_reader *reader, struct bytes body, enum json_result result, size_t *off)
 {
 	switch (result) {
 	case JSON_UTF8:
@@ -269,9 +276,9 @@ static enum event_code
 refuse(enum event_code code, const char *pointer, size_t off, struct event_error *err)
 {
 	if (err != NULL)
-		*err = (struct event_error){ code, codes[code].sentence,
-			pointer != NULL ? pointer : codes[code].pointer,
-			code == EVENT_INVALID_JSON ? (uint32_t)off : 0 };
+		*err = (struct event_error){code, codes[code].sentence,
+		    pointer != NULL ? pointer : codes[code].pointer,
+		    code == EVENT_INVALID_JSON ? (uint32_t)off : 0};
 	return code;
 }
 
@@ -292,14 +299,14 @@ read_by_tree(struct event_reader *reader, struct event *out, struct event_error 
 		return refuse(code, NULL, off, err);
 	}
 	reader->has_tree = true;
-	*out = (struct event){ .body = body };
+	*out = (struct event){.body = body};
 	code = judge_tree(reader, out, &pointer);
 	return code == EVENT_OK ? EVENT_OK : refuse(code, pointer, 0, err);
 }
 
 enum event_code
-event_read(struct event_reader *reader, struct bytes body, struct event *out,
-    struct event_error *err)
+event_read(
+    struct event_reader *reader, struct bytes body, struct event *out, struct event_error *err)
 {
 	const uint32_t *indexes;
 	enum json_result result;
@@ -314,7 +321,7 @@ event_read(struct event_reader *reader, struct bytes body, struct event *out,
 		code = why_not_json(reader, body, result, &off);
 		return refuse(code, NULL, off, err);
 	}
-	*out = (struct event){ .body = body };
+	*out = (struct event){.body = body};
 	if (event_walk(indexes, n, reader->limits.depth_max, out) &&
 	    (out->has_id || !reader->limits.needs_id))
 		return EVENT_OK;

@@ -35,9 +35,9 @@
 #include "common/bytes.h"
 #include "common/json.h"
 
-#define EVENT_STRING_MAX 256
+#define EVENT_STRING_MAX       256
 #define EVENT_TIMESTAMP_MAX_MS INT64_C(253402300799999) /* the last of year 9999 */
-#define EVENT_DEPTH_MAX 1024
+#define EVENT_DEPTH_MAX        1024
 
 enum event_code {
 	EVENT_OK = 0,
@@ -66,13 +66,13 @@ struct event_error {
 	enum event_code code;
 	const char *message; /* a sentence without a full stop; static */
 	const char *pointer; /* JSON pointer, "" for the whole event; static */
-	uint32_t off;	     /* the byte at fault for EVENT_INVALID_JSON, else 0 */
+	uint32_t off;        /* the byte at fault for EVENT_INVALID_JSON, else 0 */
 };
 
 struct event_limits {
 	size_t body_max;  /* bytes of an event */
 	size_t depth_max; /* levels; the event counts one, what is empty none; to EVENT_DEPTH_MAX */
-	bool needs_id;	  /* an event without id is EVENT_ID_MISSING */
+	bool needs_id;    /* an event without id is EVENT_ID_MISSING */
 };
 
 struct event_reader;
@@ -85,8 +85,8 @@ void event_reader_free(struct event_reader *reader);
 /* Judges one event.  The body must have JSON_PADDING readable bytes behind it; blanks
  * around the object are allowed.  EVENT_OK: *out is filled (offsets count from body.ptr).
  * Else *err is filled (err may be NULL) and *out is worth nothing.  Never allocates. */
-__attribute__((warn_unused_result)) enum event_code event_read(struct event_reader *reader,
-    struct bytes body, struct event *out, struct event_error *err);
+__attribute__((warn_unused_result)) enum event_code event_read(
+    struct event_reader *reader, struct bytes body, struct event *out, struct event_error *err);
 
 /* The tree of the event that the last event_read() accepted, e.g. for a schema; built now
  * unless reading already needed it.  The event stays valid.  False only if simdjson refuses

@@ -56,7 +56,7 @@ event_key_hash(const uint8_t secret[EVENT_KEY_SECRET_LEN], uint32_t tenant,
 	if (b.len > 0)
 		memcpy(message + EVENT_KEY_HEAD_LEN + a.len, b.ptr, b.len);
 	hash = siphash_128(secret, message, EVENT_KEY_HEAD_LEN + a.len + b.len);
-	return (struct event_hash){ hash.lo, hash.hi };
+	return (struct event_hash){hash.lo, hash.hi};
 }
 
 void

@@ -33,7 +33,7 @@ struct event_hash {
 
 enum event_key_kind {
 	EVENT_KEY_AUTO = 0, /* id when the event has one, else the tuple */
-	EVENT_KEY_ID,	    /* the same; set event_limits.needs_id to insist on an id */
+	EVENT_KEY_ID,       /* the same; set event_limits.needs_id to insist on an id */
 	EVENT_KEY_TUPLE,    /* userId, eventType, timestamp, even when there is an id */
 };
 

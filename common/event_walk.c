@@ -21,10 +21,17 @@
  */
 #include "common/event_walk.h"
 
-#define WALK_DEPTH_MAX 64  /* a bit each */
+#define WALK_DEPTH_MAX  64 /* a bit each */
 #define WALK_DIGITS_MAX 18 /* always fit int64, and a double when there is a point */
 
-enum walk_slot { WALK_OTHER = 0, WALK_ID, WALK_USER_ID, WALK_EVENT_TYPE, WALK_TIMESTAMP, WALK_METADATA };
+enum walk_slot {
+	WALK_OTHER = 0,
+	WALK_ID,
+	WALK_USER_ID,
+	WALK_EVENT_TYPE,
+	WALK_TIMESTAMP,
+	WALK_METADATA
+};
 
 struct walk {
 	const uint8_t *b;
@@ -34,13 +41,18 @@ struct walk {
 	struct event *out;
 };
 
-static const uint8_t ends_scalar[256] = { [' '] = 1, ['\t'] = 1, ['\n'] = 1, ['\r'] = 1, [','] = 1,
-	['}'] = 1, [']'] = 1 };
+/* clang-format off */
+static const uint8_t ends_scalar[256] = {
+	[' '] = 1, ['\t'] = 1, ['\n'] = 1, ['\r'] = 1, [','] = 1, ['}'] = 1, [']'] = 1,
+};
 
 #define HEX 0x10 /* is a hexadecimal digit; its value is below */
-static const uint8_t hex_of[256] = { ['0'] = HEX, HEX + 1, HEX + 2, HEX + 3, HEX + 4, HEX + 5,
-	HEX + 6, HEX + 7, HEX + 8, HEX + 9, ['A'] = HEX + 10, HEX + 11, HEX + 12, HEX + 13,
-	HEX + 14, HEX + 15, ['a'] = HEX + 10, HEX + 11, HEX + 12, HEX + 13, HEX + 14, HEX + 15 };
+static const uint8_t hex_of[256] = {
+	['0'] = HEX, HEX + 1, HEX + 2, HEX + 3, HEX + 4, HEX + 5, HEX + 6, HEX + 7, HEX + 8, HEX + 9,
+	['A'] = HEX + 10, HEX + 11, HEX + 12, HEX + 13, HEX + 14, HEX + 15,
+	['a'] = HEX + 10, HEX + 11, HEX + 12, HEX + 13, HEX + 14, HEX + 15,
+};
+/* clang-format on */
 
 static inline uint64_t
 load64(const uint8_t *p)
@@ -166,7 +178,7 @@ take_timestamp(struct walk *w)
 		value = value * 10 + (uint64_t)(*p - '0');
 	if (p == from || !ends_scalar[*p] || value > (uint64_t)EVENT_TIMESTAMP_MAX_MS)
 		return false;
-	w->out->timestamp = (struct event_place){ w->at[w->i], (uint32_t)(p - from) };
+	w->out->timestamp = (struct event_place){w->at[w->i], (uint32_t)(p - from)};
 	w->out->timestamp_ms = (int64_t)value;
 	w->i++;
 	return true;
@@ -182,7 +194,7 @@ take_string(struct walk *w, struct event_place *place, struct bytes *text)
 		return false;
 	for (to = w->at[w->i + 1] - 1; w->b[to] != '"'; to--)
 		;
-	*place = (struct event_place){ from, to - from + 1 };
+	*place = (struct event_place){from, to - from + 1};
 	*text = bytes_of(w->b + from + 1, to - from - 1);
 	if (to <= from + 1 || text->len > EVENT_STRING_MAX)
 		return false;
@@ -220,8 +232,8 @@ slot_of(const uint8_t *p)
 	if ((word & 0xffffff) == WORD8("id\"\0\0\0\0\0"))
 		return WALK_ID;
 #else
-	static const char *const names[] = { "", "id\"", "userId\"", "eventType\"", "timestamp\"",
-		"metadata\"" };
+	static const char *const names[] = {
+	    "", "id\"", "userId\"", "eventType\"", "timestamp\"", "metadata\""};
 
 	for (int slot = WALK_ID; slot <= WALK_METADATA; slot++) {
 		if (strncmp((const char *)p, names[slot], strlen(names[slot])) == 0)
@@ -244,7 +256,7 @@ begin_member(struct walk *w, enum walk_slot slot, const uint8_t *name, bool *is_
 		return out->user_id.len == 0 && take_string(w, &out->user_id, &out->user_id_text);
 	case WALK_EVENT_TYPE:
 		return out->event_type.len == 0 &&
-		    take_string(w, &out->event_type, &out->event_type_text);
+		       take_string(w, &out->event_type, &out->event_type_text);
 	case WALK_ID:
 		return out->id.len == 0 && take_string(w, &out->id, &out->id_text);
 	case WALK_TIMESTAMP:
@@ -253,7 +265,7 @@ begin_member(struct walk *w, enum walk_slot slot, const uint8_t *name, bool *is_
 		*is_taken = false;
 		if (out->metadata.len != 0 || w->b[w->at[w->i]] != '{')
 			return false;
-		out->metadata = (struct event_place){ w->at[w->i], 1 };
+		out->metadata = (struct event_place){w->at[w->i], 1};
 		return true;
 	case WALK_OTHER:
 		break;
@@ -262,7 +274,7 @@ begin_member(struct walk *w, enum walk_slot slot, const uint8_t *name, bool *is_
 	/* An escaped name may mean an envelope member.  The colon is the index before the
 	 * value's. */
 	return !w->has_backslash ||
-	    memchr(name, '\\', (size_t)(w->b + w->at[w->i - 1] - name)) == NULL;
+	       memchr(name, '\\', (size_t)(w->b + w->at[w->i - 1] - name)) == NULL;
 }
 
 /*---------------------------------------------------------------------------
@@ -348,7 +360,7 @@ behind_value:
 bool
 event_walk(const uint32_t *indexes, size_t n, size_t depth_max, struct event *out)
 {
-	struct walk w = { .b = out->body.ptr, .at = indexes, .n = n, .out = out };
+	struct walk w = {.b = out->body.ptr, .at = indexes, .n = n, .out = out};
 
 	/* A bracket at the end also stops every number from running into the padding. */
 	if (n < 2 || w.b[indexes[0]] != '{' || w.b[indexes[n - 1]] != '}')

@@ -91,7 +91,7 @@ json_parse(struct json_parser *parser, struct bytes text, struct json_value *roo
 	if (text.len > parser->len_max)
 		return JSON_BIG;
 	auto err = parser->impl->parse(text.ptr, text.len, parser->tree);
-	*root = { &parser->doc, 1 };
+	*root = {&parser->doc, 1};
 	return json_result_of(err);
 }
 
@@ -110,7 +110,7 @@ enum json_result
 json_tree(struct json_parser *parser, struct json_value *root)
 {
 	auto err = parser->impl->stage2(parser->tree);
-	*root = { &parser->doc, 1 };
+	*root = {&parser->doc, 1};
 	return json_result_of(err);
 }
 

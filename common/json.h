@@ -45,12 +45,12 @@ extern "C" {
 
 enum json_result {
 	JSON_OK = 0,
-	JSON_EMPTY,	/* nothing but blanks */
-	JSON_SYNTAX,	/* not JSON; a bad escape or a lone surrogate too */
-	JSON_UTF8,	/* not UTF-8 */
-	JSON_NUMBER,	/* a number that is no JSON or fits no type */
-	JSON_DEEP,	/* nested deeper than the parser's limit */
-	JSON_BIG,	/* longer than the parser's limit */
+	JSON_EMPTY,  /* nothing but blanks */
+	JSON_SYNTAX, /* not JSON; a bad escape or a lone surrogate too */
+	JSON_UTF8,   /* not UTF-8 */
+	JSON_NUMBER, /* a number that is no JSON or fits no type */
+	JSON_DEEP,   /* nested deeper than the parser's limit */
+	JSON_BIG,    /* longer than the parser's limit */
 };
 
 enum json_type {
@@ -200,8 +200,8 @@ static inline struct json_iter
 json_iter(struct json_value v)
 {
 	if (!json_is(v, JSON_TYPE_ARRAY) && !json_is(v, JSON_TYPE_OBJECT))
-		return (struct json_iter){ v.doc, 0, 0 };
-	return (struct json_iter){ v.doc, v.at + 1, json_after(v) - 1 };
+		return (struct json_iter){v.doc, 0, 0};
+	return (struct json_iter){v.doc, v.at + 1, json_after(v) - 1};
 }
 
 static inline bool
@@ -209,7 +209,7 @@ json_next_element(struct json_iter *it, struct json_value *value)
 {
 	if (it->at >= it->end)
 		return false;
-	*value = (struct json_value){ it->doc, it->at };
+	*value = (struct json_value){it->doc, it->at};
 	it->at = json_after(*value);
 	return true;
 }
@@ -220,8 +220,8 @@ json_next_member(struct json_iter *it, struct bytes *name, struct json_value *va
 {
 	if (it->at >= it->end)
 		return false;
-	*name = json_string((struct json_value){ it->doc, it->at });
-	*value = (struct json_value){ it->doc, it->at + 1 };
+	*name = json_string((struct json_value){it->doc, it->at});
+	*value = (struct json_value){it->doc, it->at + 1};
 	it->at = json_after(*value);
 	return true;
 }

@@ -137,7 +137,7 @@ string(struct json_check *c)
 {
 	if (c->p == c->end || *c->p != '"')
 		return fails(c, JSON_CHECK_SYNTAX);
-	for (c->p++; c->p < c->end; ) {
+	for (c->p++; c->p < c->end;) {
 		uint8_t x = *c->p;
 
 		if (x < 0x20)
@@ -242,7 +242,7 @@ value(struct json_check *c, size_t depth_max)
 enum json_check_result
 json_check(struct bytes text, size_t depth_max, size_t *off)
 {
-	struct json_check c = { text.ptr, text.ptr + text.len, JSON_CHECK_OK };
+	struct json_check c = {text.ptr, text.ptr + text.len, JSON_CHECK_OK};
 
 	if (depth_max > JSON_CHECK_DEPTH_MAX)
 		depth_max = JSON_CHECK_DEPTH_MAX;
@@ -254,7 +254,7 @@ json_check(struct bytes text, size_t depth_max, size_t *off)
 bool
 json_check_is_number(struct bytes text)
 {
-	struct json_check c = { text.ptr, text.ptr + text.len, JSON_CHECK_OK };
+	struct json_check c = {text.ptr, text.ptr + text.len, JSON_CHECK_OK};
 
 	return number(&c) && c.p == c.end;
 }

@@ -29,7 +29,8 @@ enum json_check_result {
 	JSON_CHECK_OK = 0,
 	JSON_CHECK_SYNTAX,
 	JSON_CHECK_SURROGATE,
-	JSON_CHECK_DEEP, /* deeper than depth_max (at most JSON_CHECK_DEPTH_MAX); counts as json.h */
+	JSON_CHECK_DEEP, /* deeper than depth_max (at most JSON_CHECK_DEPTH_MAX); counts as json.h
+			  */
 };
 
 /* *off: the byte at which it stops being JSON (text.len: it ends too early). */

@@ -15,9 +15,9 @@
  */
 #include "common/json_out.h"
 
-#define ONES UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
-#define MS_PER_DAY INT64_C(86400000)
+#define ONES        UINT64_C(0x0101010101010101)
+#define HIGHS       UINT64_C(0x8080808080808080)
+#define MS_PER_DAY  INT64_C(86400000)
 #define TIME_MAX_MS INT64_C(253402300799999)
 
 static bool
@@ -117,8 +117,8 @@ static struct bytes
 escape_of(const uint8_t *p, size_t len, uint8_t room[6], size_t *used)
 {
 	static const char hex[] = "0123456789abcdef";
-	static const char shorts[32] = { ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r',
-		['\t'] = 't' };
+	static const char shorts[32] = {
+	    ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
 	uint8_t c = p[0];
 
 	*used = 1;

@@ -25,13 +25,13 @@ struct json_out {
 	bool is_full;
 };
 
-#define JSON_OUT_U64_MAX 20	/* digits of 2^64 - 1 */
-#define JSON_OUT_TIME_LEN 24	/* 2025-01-31T23:59:59.999Z */
+#define JSON_OUT_U64_MAX  20 /* digits of 2^64 - 1 */
+#define JSON_OUT_TIME_LEN 24 /* 2025-01-31T23:59:59.999Z */
 
 static inline struct json_out
 json_out_on(void *buf, size_t cap)
 {
-	return (struct json_out){ (uint8_t *)buf, cap, 0, false };
+	return (struct json_out){(uint8_t *)buf, cap, 0, false};
 }
 
 /* As it is. */

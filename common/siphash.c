@@ -57,10 +57,10 @@ siphash_128(const uint8_t key[SIPHASH_KEY_LEN], const void *data, size_t len)
 	uint64_t k0 = load_le64(key), k1 = load_le64(key + 8);
 	uint64_t last = (uint64_t)len << 56;
 	uint64_t v[4] = {
-		k0 ^ UINT64_C(0x736f6d6570736575),
-		k1 ^ UINT64_C(0x646f72616e646f6d) ^ 0xee,
-		k0 ^ UINT64_C(0x6c7967656e657261),
-		k1 ^ UINT64_C(0x7465646279746573),
+	    k0 ^ UINT64_C(0x736f6d6570736575),
+	    k1 ^ UINT64_C(0x646f72616e646f6d) ^ 0xee,
+	    k0 ^ UINT64_C(0x6c7967656e657261),
+	    k1 ^ UINT64_C(0x7465646279746573),
 	};
 	struct siphash hash;
 

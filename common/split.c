@@ -110,7 +110,7 @@ end_array(struct elements *e, size_t at, size_t *n)
 static inline struct masks
 masks_scalar(const uint8_t *p)
 {
-	struct masks m = { 0, 0, 0, 0, 0 };
+	struct masks m = {0, 0, 0, 0, 0};
 
 	for (int i = 0; i < SPLIT_BLOCK; i++) {
 		uint64_t bit = UINT64_C(1) << i;
@@ -126,7 +126,7 @@ masks_scalar(const uint8_t *p)
 
 #define SCAN(name) name##_scalar
 #define SCAN_TARGET
-#define SCAN_MASKS masks_scalar
+#define SCAN_MASKS      masks_scalar
 #define SCAN_PREFIX_XOR prefix_xor
 #include "common/split_scan.h"
 
@@ -137,9 +137,10 @@ static inline struct masks
 masks_sse2(const uint8_t *p)
 {
 	const __m128i lower = _mm_set1_epi8(0x20);
-	struct masks m = { 0, 0, 0, 0, 0 };
+	struct masks m = {0, 0, 0, 0, 0};
 
-#define MASK(x, c) ((uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8((x), _mm_set1_epi8(c))) << i)
+#define MASK(x, c)                                                                                 \
+	((uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8((x), _mm_set1_epi8(c))) << i)
 	for (int i = 0; i < SPLIT_BLOCK; i += 16) {
 		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
 		__m128i y = _mm_or_si128(x, lower);
@@ -156,18 +157,18 @@ masks_sse2(const uint8_t *p)
 
 #define SCAN(name) name##_sse2
 #define SCAN_TARGET
-#define SCAN_MASKS masks_sse2
+#define SCAN_MASKS      masks_sse2
 #define SCAN_PREFIX_XOR prefix_xor
 #include "common/split_scan.h"
 
-#define TARGET_AVX2 __attribute__((target("avx2,pclmul,bmi,bmi2,lzcnt")))
+#define TARGET_AVX2   __attribute__((target("avx2,pclmul,bmi,bmi2,lzcnt")))
 #define TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx2,pclmul,bmi,bmi2,lzcnt")))
 
 TARGET_AVX2 static inline struct masks
 masks_avx2(const uint8_t *p)
 {
 	const __m256i lower = _mm256_set1_epi8(0x20);
-	struct masks m = { 0, 0, 0, 0, 0 };
+	struct masks m = {0, 0, 0, 0, 0};
 
 #define MASK(x, c)                                                                                 \
 	((uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8((x), _mm256_set1_epi8(c))) << i)
@@ -189,13 +190,13 @@ masks_avx2(const uint8_t *p)
 TARGET_AVX2 static inline uint64_t
 prefix_xor_clmul(uint64_t bits)
 {
-	return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(
-	    _mm_set_epi64x(0, (int64_t)bits), _mm_set1_epi8((char)0xff), 0));
+	return (uint64_t)_mm_cvtsi128_si64(
+	    _mm_clmulepi64_si128(_mm_set_epi64x(0, (int64_t)bits), _mm_set1_epi8((char)0xff), 0));
 }
 
-#define SCAN(name) name##_avx2
-#define SCAN_TARGET TARGET_AVX2
-#define SCAN_MASKS masks_avx2
+#define SCAN(name)      name##_avx2
+#define SCAN_TARGET     TARGET_AVX2
+#define SCAN_MASKS      masks_avx2
 #define SCAN_PREFIX_XOR prefix_xor_clmul
 #include "common/split_scan.h"
 
@@ -206,27 +207,27 @@ masks_avx512(const uint8_t *p)
 	__m512i y = _mm512_or_si512(x, _mm512_set1_epi8(0x20));
 
 	return (struct masks){
-		.backslash = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\\')),
-		.quote = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('"')),
-		.open = _mm512_cmpeq_epi8_mask(y, _mm512_set1_epi8('{')),
-		.close = _mm512_cmpeq_epi8_mask(y, _mm512_set1_epi8('}')),
-		.comma = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(',')),
+	    .backslash = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\\')),
+	    .quote = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('"')),
+	    .open = _mm512_cmpeq_epi8_mask(y, _mm512_set1_epi8('{')),
+	    .close = _mm512_cmpeq_epi8_mask(y, _mm512_set1_epi8('}')),
+	    .comma = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(',')),
 	};
 }
 
-#define SCAN(name) name##_avx512
-#define SCAN_TARGET TARGET_AVX512
-#define SCAN_MASKS masks_avx512
+#define SCAN(name)      name##_avx512
+#define SCAN_TARGET     TARGET_AVX512
+#define SCAN_MASKS      masks_avx512
 #define SCAN_PREFIX_XOR prefix_xor_clmul
 #include "common/split_scan.h"
 #endif
 
 static const struct kernel kernels[] = {
-	[SPLIT_KERNEL_SCALAR] = { array_scalar, nested_len_scalar },
+    [SPLIT_KERNEL_SCALAR] = {array_scalar, nested_len_scalar},
 #if defined(__x86_64__)
-	[SPLIT_KERNEL_SSE2] = { array_sse2, nested_len_sse2 },
-	[SPLIT_KERNEL_AVX2] = { array_avx2, nested_len_avx2 },
-	[SPLIT_KERNEL_AVX512] = { array_avx512, nested_len_avx512 },
+    [SPLIT_KERNEL_SSE2] = {array_sse2, nested_len_sse2},
+    [SPLIT_KERNEL_AVX2] = {array_avx2, nested_len_avx2},
+    [SPLIT_KERNEL_AVX512] = {array_avx512, nested_len_avx512},
 #endif
 };
 static const struct kernel *kernel = &kernels[SPLIT_KERNEL_SCALAR];
@@ -392,13 +393,13 @@ split_members(struct bytes object, size_t max, struct split_member *out, size_t 
 static const struct {
 	const char *code, *sentence;
 } words[] = {
-	[SPLIT_OK] = { "ok", "" },
-	[SPLIT_NOT_ARRAY] = { "not_an_array", "the body is not a JSON array" },
-	[SPLIT_UNBALANCED] = { "unbalanced", "a bracket or a string in the body is not closed" },
-	[SPLIT_TOO_MANY] = { "too_many_events", "the body holds more events than the limit" },
-	[SPLIT_TRAILING] = { "trailing_bytes", "something follows the JSON array" },
-	[SPLIT_BAD_SEPARATOR] = { "bad_separator", "an element of the array is missing" },
-	[SPLIT_TOO_DEEP] = { "too_deep", "the body is nested too deep" },
+    [SPLIT_OK] = {"ok", ""},
+    [SPLIT_NOT_ARRAY] = {"not_an_array", "the body is not a JSON array"},
+    [SPLIT_UNBALANCED] = {"unbalanced", "a bracket or a string in the body is not closed"},
+    [SPLIT_TOO_MANY] = {"too_many_events", "the body holds more events than the limit"},
+    [SPLIT_TRAILING] = {"trailing_bytes", "something follows the JSON array"},
+    [SPLIT_BAD_SEPARATOR] = {"bad_separator", "an element of the array is missing"},
+    [SPLIT_TOO_DEEP] = {"too_deep", "the body is nested too deep"},
 };
 
 const char *

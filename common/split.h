@@ -30,12 +30,12 @@
 
 enum split_result {
 	SPLIT_OK = 0,
-	SPLIT_NOT_ARRAY,	/* the first byte that is no blank is no `[` */
-	SPLIT_UNBALANCED,	/* an open bracket or string, or the wrong closing bracket */
-	SPLIT_TOO_MANY,		/* more elements than asked for */
-	SPLIT_TRAILING,		/* something behind the array */
-	SPLIT_BAD_SEPARATOR,	/* an element is missing: `[1,,2]`, `[1,]` */
-	SPLIT_TOO_DEEP,		/* deeper than SPLIT_DEPTH_MAX */
+	SPLIT_NOT_ARRAY,     /* the first byte that is no blank is no `[` */
+	SPLIT_UNBALANCED,    /* an open bracket or string, or the wrong closing bracket */
+	SPLIT_TOO_MANY,      /* more elements than asked for */
+	SPLIT_TRAILING,      /* something behind the array */
+	SPLIT_BAD_SEPARATOR, /* an element is missing: `[1,,2]`, `[1,]` */
+	SPLIT_TOO_DEEP,      /* deeper than SPLIT_DEPTH_MAX */
 };
 
 /* The elements of a JSON array.  out has room for `max`; *n is how many were written, 0
@@ -65,8 +65,13 @@ const char *split_sentence(enum split_result result);
 /* The machine code for it, e.g. "not_an_array". */
 const char *split_code(enum split_result result);
 
-/* Kernels, for tests and measurements; NULL and false when this CPU lacks it. */
-enum split_kernel { SPLIT_KERNEL_SCALAR = 0, SPLIT_KERNEL_SSE2, SPLIT_KERNEL_AVX2, SPLIT_KERNEL_AVX512 };
+/* For tests and measurements; false, and nothing changes, when this CPU lacks the kernel. */
+enum split_kernel {
+	SPLIT_KERNEL_SCALAR = 0,
+	SPLIT_KERNEL_SSE2,
+	SPLIT_KERNEL_AVX2,
+	SPLIT_KERNEL_AVX512
+};
 bool split_use_kernel(enum split_kernel kernel);
 
 /* body without JSON blanks at either end. */

@@ -47,10 +47,10 @@ SCAN_TARGET static enum split_result
 SCAN(array)(struct bytes text, size_t max, struct bytes *out, size_t *n_out)
 {
 	const uint8_t *p = text.ptr;
-	struct elements e = { text, 1, out, 0, max };
-	struct carry carry = { 0, 0 };
+	struct elements e = {text, 1, out, 0, max};
+	struct carry carry = {0, 0};
 	enum split_result result;
-	uint64_t kinds[SPLIT_DEPTH_MAX / 64 + 1] = { 0 };
+	uint64_t kinds[SPLIT_DEPTH_MAX / 64 + 1] = {0};
 	size_t depth = 0;
 
 	for (size_t off = 0; off < text.len; off += SPLIT_BLOCK) {
@@ -95,7 +95,7 @@ SCAN(array)(struct bytes text, size_t max, struct bytes *out, size_t *n_out)
 SCAN_TARGET static size_t
 SCAN(nested_len)(struct bytes text)
 {
-	struct carry carry = { 0, 0 };
+	struct carry carry = {0, 0};
 	size_t depth = 0;
 
 	for (size_t off = 0; off < text.len; off += SPLIT_BLOCK) {

@@ -27,11 +27,11 @@
 #include "common/split.h"
 
 #define EVENTS_MAX 20000
-#define BATCH 1000
-#define ROUNDS 15
+#define BATCH      1000
+#define ROUNDS     15
 
 struct input {
-	struct bytes lines;		 /* the file */
+	struct bytes lines; /* the file */
 	struct bytes arrays[EVENTS_MAX / BATCH + 1];
 	size_t n_arrays;
 	struct bytes events[EVENTS_MAX]; /* in the file */
@@ -246,7 +246,7 @@ measure(const char *name, void (*run)(void))
 int
 main(int argc, char **argv)
 {
-	struct event_limits limits = { .body_max = 1 << 20, .depth_max = 64, .needs_id = false };
+	struct event_limits limits = {.body_max = 1 << 20, .depth_max = 64, .needs_id = false};
 
 	load(argc > 1 ? argv[1] : "test/data/clickstream.ndjson");
 	reader = event_reader_new(&limits);
@@ -255,8 +255,8 @@ main(int argc, char **argv)
 	    in.lines.len / in.n, json_kernel());
 	measure("split, NDJSON", run_split_lines);
 	for (int k = SPLIT_KERNEL_AVX512; k >= SPLIT_KERNEL_SCALAR; k--) {
-		static const char *const names[] = { "split, array (scalar)", "split, array (SSE2)",
-			"split, array (AVX2)", "split, array (AVX-512)" };
+		static const char *const names[] = {"split, array (scalar)", "split, array (SSE2)",
+		    "split, array (AVX2)", "split, array (AVX-512)"};
 
 		if (split_use_kernel((enum split_kernel)k))
 			measure(names[k], run_split_array);

@@ -23,7 +23,7 @@
 #include "common/event_key.h"
 #include "common/json_check.h"
 
-#define LEN_MAX 4096
+#define LEN_MAX   4096
 #define DEPTH_MAX 70
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -59,8 +59,8 @@ is_good_string(struct json_value root, struct bytes name)
 	struct json_value value;
 
 	return times_in(root, name) == 1 && json_find(root, name, &value) &&
-	    json_is(value, JSON_TYPE_STRING) && json_string(value).len >= 1 &&
-	    json_string(value).len <= EVENT_STRING_MAX;
+	       json_is(value, JSON_TYPE_STRING) && json_string(value).len >= 1 &&
+	       json_string(value).len <= EVENT_STRING_MAX;
 }
 
 static bool
@@ -81,7 +81,7 @@ is_good(struct json_value root)
 	if (times_in(root, metadata) == 0)
 		return true;
 	return times_in(root, metadata) == 1 && json_find(root, metadata, &value) &&
-	    json_is(value, JSON_TYPE_OBJECT);
+	       json_is(value, JSON_TYPE_OBJECT);
 }
 
 /* The bytes at the place must be the whole value, parsed alone. */
@@ -102,7 +102,7 @@ check_place(const struct event *event, struct event_place place, struct json_val
 		check(json_int(alone) == json_int(value));
 	if (json_is(value, JSON_TYPE_OBJECT))
 		check(json_after(alone) - alone.at == json_after(value) - value.at &&
-		    json_count(alone) == json_count(value));
+		      json_count(alone) == json_count(value));
 	free(copy);
 }
 
@@ -180,8 +180,8 @@ check_one(struct bytes body)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const uint8_t behind[] = { '}', '"', '7', ',', '\\', 0, ']', ' ', 0xff };
-	const struct event_limits limits = { .body_max = LEN_MAX, .depth_max = DEPTH_MAX };
+	static const uint8_t behind[] = {'}', '"', '7', ',', '\\', 0, ']', ' ', 0xff};
+	const struct event_limits limits = {.body_max = LEN_MAX, .depth_max = DEPTH_MAX};
 	uint8_t *body;
 
 	if (reader == NULL) {

@@ -21,7 +21,7 @@
 #include "common/json.h"
 #include "common/split.h"
 
-#define LEN_MAX 4096
+#define LEN_MAX      4096
 #define ELEMENTS_MAX 64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -120,7 +120,8 @@ check_members(struct bytes exact, struct bytes padded)
 	struct json_value root;
 	const uint32_t *indexes;
 	size_t n, n_indexes, i = 1;
-	bool is_valid = json_parse(whole, padded, &root) == JSON_OK && json_is(root, JSON_TYPE_OBJECT);
+	bool is_valid =
+	    json_parse(whole, padded, &root) == JSON_OK && json_is(root, JSON_TYPE_OBJECT);
 
 	for (int k = SPLIT_KERNEL_SCALAR; k <= SPLIT_KERNEL_AVX512; k++) {
 		enum split_result result;

@@ -28,10 +28,10 @@ static const struct {
 	int step;
 	uint32_t crc;
 } vectors[] = {
-	{ "32 zeros", 0x00, 0, 0x8a9136aa },
-	{ "32 ones", 0xff, 0, 0x62a8ab43 },
-	{ "ascending", 0x00, 1, 0x46dd794e },
-	{ "descending", 0x1f, -1, 0x113fdb5c },
+    {"32 zeros", 0x00, 0, 0x8a9136aa},
+    {"32 ones", 0xff, 0, 0x62a8ab43},
+    {"ascending", 0x00, 1, 0x46dd794e},
+    {"descending", 0x1f, -1, 0x113fdb5c},
 };
 
 START_TEST(vectors_of_rfc_3720)
@@ -47,8 +47,8 @@ END_TEST
 
 START_TEST(scsi_read_command_of_rfc_3720)
 {
-	static const uint8_t in[48] = { 0x01, 0xc0, [16] = 0x14, [22] = 0x04, [27] = 0x14,
-		[31] = 0x18, [32] = 0x28, [40] = 0x02 };
+	static const uint8_t in[48] = {0x01,
+	    0xc0, [16] = 0x14, [22] = 0x04, [27] = 0x14, [31] = 0x18, [32] = 0x28, [40] = 0x02};
 
 	ck_assert_uint_eq(crc32c(0, in, sizeof(in)), 0xd9963a56);
 }

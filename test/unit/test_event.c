@@ -19,70 +19,70 @@
 
 #include "common/event.h"
 
-#define BODY_MAX 2048
+#define BODY_MAX  2048
 #define DEPTH_MAX 8
-#define U "\"userId\":\"u\""
-#define T "\"eventType\":\"t\""
-#define S "\"timestamp\":1"
+#define U         "\"userId\":\"u\""
+#define T         "\"eventType\":\"t\""
+#define S         "\"timestamp\":1"
 
 static const struct {
 	const char *body;
 	enum event_code code;
 	const char *pointer;
 } cases[] = {
-	{ "{" U "," T "," S "}", EVENT_OK, "" },
-	{ " \n{ " U " , " T ",\t\"timestamp\" : 253402300799999 } \r\n", EVENT_OK, "" },
-	{ "{" S "," T ",\"x\":[1,{\"userId\":2}],\"metadata\":{}," U ",\"x\":0}", EVENT_OK, "" },
-	{ "{" U "," T "," S ",\"id\":\"i\",\"metadata\":{\"a\":{\"b\":[]}}}", EVENT_OK, "" },
-	{ "{\"userId\":\"\\u0000\"," T "," S "}", EVENT_OK, "" },
-	{ "{\"us\\u0065rId\":\"u\"," T "," S "}", EVENT_OK, "" },
-	{ "{" U "," T "," S ",\"x\":-0.5e-3,\"y\":18446744073709551615}", EVENT_OK, "" },
-	{ "{" U "," T "," S ",\"userid\":1,\"userId2\":2,\"ids\":3,\"i\":4}", EVENT_OK, "" },
-	{ "", EVENT_INVALID_JSON, "" },
-	{ "{", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S "}}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S "},", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S ",}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S "]", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S ",\"x\":01}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T ",\"timestamp\":01}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S ",\"x\":[1}}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S ",\"x\":\"\\ud800\"}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S ",\"x\":\"\\ud800\\ue000\"}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S ",\"x\":\"\\q\"}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S ",\"x\":\"a\"b\"c\"}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S ",\"x\":truey}", EVENT_INVALID_JSON, "" },
-	{ "{" U "," T "," S ",\"x\":\"\t\"}", EVENT_INVALID_JSON, "" },
-	{ "{\"userId\":\"\xff\"," T "," S "}", EVENT_INVALID_UTF8, "" },
-	{ "{" U "," T "," S ",\"x\":1e999}", EVENT_NUMBER_OUT_OF_RANGE, "" },
-	{ "{" U "," T ",\"timestamp\":123456789012345678901}", EVENT_NUMBER_OUT_OF_RANGE, "" },
-	{ "[]", EVENT_NOT_OBJECT, "" },
-	{ "\"x\"", EVENT_NOT_OBJECT, "" },
-	{ "7", EVENT_NOT_OBJECT, "" },
-	{ "{" U "," T "," S "," U "}", EVENT_MEMBER_REPEATED, "/userId" },
-	{ "{" U "," T "," S ",\"event\\u0054ype\":1}", EVENT_MEMBER_REPEATED, "/eventType" },
-	{ "{" U "," T "," S "," S "}", EVENT_MEMBER_REPEATED, "/timestamp" },
-	{ "{\"metadata\":{}," U "," T "," S ",\"metadata\":{}}", EVENT_MEMBER_REPEATED, "/metadata" },
-	{ "{\"id\":\"a\"," U "," T "," S ",\"id\":\"a\"}", EVENT_MEMBER_REPEATED, "/id" },
-	{ "{}", EVENT_USER_ID_MISSING, "/userId" },
-	{ "{" T "," S "}", EVENT_USER_ID_MISSING, "/userId" },
-	{ "{\"userId\":null," T "," S "}", EVENT_USER_ID_NOT_STRING, "/userId" },
-	{ "{\"userId\":\"\"," T "," S "}", EVENT_USER_ID_EMPTY, "/userId" },
-	{ "{" U "," S "}", EVENT_EVENT_TYPE_MISSING, "/eventType" },
-	{ "{" U "," S ",\"eventType\":7}", EVENT_EVENT_TYPE_NOT_STRING, "/eventType" },
-	{ "{" U "," S ",\"eventType\":\"\"}", EVENT_EVENT_TYPE_EMPTY, "/eventType" },
-	{ "{" U "," T "}", EVENT_TIMESTAMP_MISSING, "/timestamp" },
-	{ "{" U "," T ",\"timestamp\":\"1\"}", EVENT_TIMESTAMP_NOT_INTEGER, "/timestamp" },
-	{ "{" U "," T ",\"timestamp\":1.0}", EVENT_TIMESTAMP_NOT_INTEGER, "/timestamp" },
-	{ "{" U "," T ",\"timestamp\":0}", EVENT_TIMESTAMP_OUT_OF_RANGE, "/timestamp" },
-	{ "{" U "," T ",\"timestamp\":-1}", EVENT_TIMESTAMP_OUT_OF_RANGE, "/timestamp" },
-	{ "{" U "," T ",\"timestamp\":253402300800000}", EVENT_TIMESTAMP_OUT_OF_RANGE, "/timestamp" },
-	{ "{" U "," T ",\"timestamp\":18446744073709551615}", EVENT_TIMESTAMP_OUT_OF_RANGE,
-	    "/timestamp" },
-	{ "{" U "," T "," S ",\"metadata\":null}", EVENT_METADATA_NOT_OBJECT, "/metadata" },
-	{ "{" U "," T "," S ",\"metadata\":[]}", EVENT_METADATA_NOT_OBJECT, "/metadata" },
-	{ "{" U "," T "," S ",\"id\":5}", EVENT_ID_NOT_STRING, "/id" },
-	{ "{" U "," T "," S ",\"id\":\"\"}", EVENT_ID_EMPTY, "/id" },
+    {"{" U "," T "," S "}", EVENT_OK, ""},
+    {" \n{ " U " , " T ",\t\"timestamp\" : 253402300799999 } \r\n", EVENT_OK, ""},
+    {"{" S "," T ",\"x\":[1,{\"userId\":2}],\"metadata\":{}," U ",\"x\":0}", EVENT_OK, ""},
+    {"{" U "," T "," S ",\"id\":\"i\",\"metadata\":{\"a\":{\"b\":[]}}}", EVENT_OK, ""},
+    {"{\"userId\":\"\\u0000\"," T "," S "}", EVENT_OK, ""},
+    {"{\"us\\u0065rId\":\"u\"," T "," S "}", EVENT_OK, ""},
+    {"{" U "," T "," S ",\"x\":-0.5e-3,\"y\":18446744073709551615}", EVENT_OK, ""},
+    {"{" U "," T "," S ",\"userid\":1,\"userId2\":2,\"ids\":3,\"i\":4}", EVENT_OK, ""},
+    {"", EVENT_INVALID_JSON, ""},
+    {"{", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S "}}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S "},", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S ",}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S "]", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S ",\"x\":01}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T ",\"timestamp\":01}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S ",\"x\":[1}}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S ",\"x\":\"\\ud800\"}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S ",\"x\":\"\\ud800\\ue000\"}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S ",\"x\":\"\\q\"}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S ",\"x\":\"a\"b\"c\"}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S ",\"x\":truey}", EVENT_INVALID_JSON, ""},
+    {"{" U "," T "," S ",\"x\":\"\t\"}", EVENT_INVALID_JSON, ""},
+    {"{\"userId\":\"\xff\"," T "," S "}", EVENT_INVALID_UTF8, ""},
+    {"{" U "," T "," S ",\"x\":1e999}", EVENT_NUMBER_OUT_OF_RANGE, ""},
+    {"{" U "," T ",\"timestamp\":123456789012345678901}", EVENT_NUMBER_OUT_OF_RANGE, ""},
+    {"[]", EVENT_NOT_OBJECT, ""},
+    {"\"x\"", EVENT_NOT_OBJECT, ""},
+    {"7", EVENT_NOT_OBJECT, ""},
+    {"{" U "," T "," S "," U "}", EVENT_MEMBER_REPEATED, "/userId"},
+    {"{" U "," T "," S ",\"event\\u0054ype\":1}", EVENT_MEMBER_REPEATED, "/eventType"},
+    {"{" U "," T "," S "," S "}", EVENT_MEMBER_REPEATED, "/timestamp"},
+    {"{\"metadata\":{}," U "," T "," S ",\"metadata\":{}}", EVENT_MEMBER_REPEATED, "/metadata"},
+    {"{\"id\":\"a\"," U "," T "," S ",\"id\":\"a\"}", EVENT_MEMBER_REPEATED, "/id"},
+    {"{}", EVENT_USER_ID_MISSING, "/userId"},
+    {"{" T "," S "}", EVENT_USER_ID_MISSING, "/userId"},
+    {"{\"userId\":null," T "," S "}", EVENT_USER_ID_NOT_STRING, "/userId"},
+    {"{\"userId\":\"\"," T "," S "}", EVENT_USER_ID_EMPTY, "/userId"},
+    {"{" U "," S "}", EVENT_EVENT_TYPE_MISSING, "/eventType"},
+    {"{" U "," S ",\"eventType\":7}", EVENT_EVENT_TYPE_NOT_STRING, "/eventType"},
+    {"{" U "," S ",\"eventType\":\"\"}", EVENT_EVENT_TYPE_EMPTY, "/eventType"},
+    {"{" U "," T "}", EVENT_TIMESTAMP_MISSING, "/timestamp"},
+    {"{" U "," T ",\"timestamp\":\"1\"}", EVENT_TIMESTAMP_NOT_INTEGER, "/timestamp"},
+    {"{" U "," T ",\"timestamp\":1.0}", EVENT_TIMESTAMP_NOT_INTEGER, "/timestamp"},
+    {"{" U "," T ",\"timestamp\":0}", EVENT_TIMESTAMP_OUT_OF_RANGE, "/timestamp"},
+    {"{" U "," T ",\"timestamp\":-1}", EVENT_TIMESTAMP_OUT_OF_RANGE, "/timestamp"},
+    {"{" U "," T ",\"timestamp\":253402300800000}", EVENT_TIMESTAMP_OUT_OF_RANGE, "/timestamp"},
+    {"{" U "," T ",\"timestamp\":18446744073709551615}", EVENT_TIMESTAMP_OUT_OF_RANGE,
+	"/timestamp"},
+    {"{" U "," T "," S ",\"metadata\":null}", EVENT_METADATA_NOT_OBJECT, "/metadata"},
+    {"{" U "," T "," S ",\"metadata\":[]}", EVENT_METADATA_NOT_OBJECT, "/metadata"},
+    {"{" U "," T "," S ",\"id\":5}", EVENT_ID_NOT_STRING, "/id"},
+    {"{" U "," T "," S ",\"id\":\"\"}", EVENT_ID_EMPTY, "/id"},
 };
 
 static uint8_t room[BODY_MAX + 1 + JSON_PADDING];
@@ -93,7 +93,7 @@ static struct event_error err;
 static void
 start(void)
 {
-	struct event_limits limits = { .body_max = BODY_MAX, .depth_max = DEPTH_MAX };
+	struct event_limits limits = {.body_max = BODY_MAX, .depth_max = DEPTH_MAX};
 
 	reader = event_reader_new(&limits);
 }
@@ -127,9 +127,10 @@ END_TEST
 /* An exponent sends an event to the tree, which must say the same as the plain walk. */
 START_TEST(both_ways_find_the_same_places)
 {
-	static const char plain[] = " { \"x\" : [0,{\"}\":0}] , \"userId\" : \"u\xc3\xbc\" ,\"metadata\" : "
-				    "{ \"a\" : [ { } ] } , \"eventType\":\"t\" , \"timestamp\" : 15 , "
-				    "\"id\":\"i\" } ";
+	static const char plain[] =
+	    " { \"x\" : [0,{\"}\":0}] , \"userId\" : \"u\xc3\xbc\" ,\"metadata\" : "
+	    "{ \"a\" : [ { } ] } , \"eventType\":\"t\" , \"timestamp\" : 15 , "
+	    "\"id\":\"i\" } ";
 	struct event first;
 	char other[sizeof(plain) + 8], *zero;
 	struct json_value root;
@@ -139,8 +140,8 @@ START_TEST(both_ways_find_the_same_places)
 	(void)snprintf(other, sizeof(other), "%s", plain);
 	zero = strstr(other, "[0,");
 	memcpy(zero, "[0e0,", 5);
-	(void)snprintf(zero + 5, sizeof(other) - (size_t)(zero + 5 - other), "%s",
-	    strstr(plain, "{\"}\""));
+	(void)snprintf(
+	    zero + 5, sizeof(other) - (size_t)(zero + 5 - other), "%s", strstr(plain, "{\"}\""));
 	ck_assert_int_eq(read_text(other), EVENT_OK);
 	ck_assert_uint_eq(first.user_id.off + 2, event.user_id.off);
 	ck_assert_uint_eq(first.user_id.len, event.user_id.len);
@@ -161,7 +162,8 @@ END_TEST
 
 START_TEST(escapes_are_undone_and_places_keep_them)
 {
-	ck_assert_int_eq(read_text("{\"userId\":\"a\\\"\\u00fc\",\"eventType\":\"\\/\"," S "}"), EVENT_OK);
+	ck_assert_int_eq(
+	    read_text("{\"userId\":\"a\\\"\\u00fc\",\"eventType\":\"\\/\"," S "}"), EVENT_OK);
 	ck_assert(bytes_is(event.user_id_text, BYTES_LIT("a\"\xc3\xbc")));
 	ck_assert(bytes_is(event.event_type_text, BYTES_LIT("/")));
 	ck_assert(bytes_is(event_slice(&event, event.user_id), BYTES_LIT("\"a\\\"\\u00fc\"")));
@@ -183,16 +185,17 @@ END_TEST
 /* Of the three strings: 255, 256, 257 bytes, plain, as escapes and as UTF-8. */
 START_TEST(string_limits_are_exact)
 {
-	static const char *const names[] = { "userId", "eventType", "id" };
-	static const char *const rest[] = { T "," S, U "," S, U "," T "," S };
-	static const enum event_code too_long[] = { EVENT_USER_ID_TOO_LONG, EVENT_EVENT_TYPE_TOO_LONG,
-		EVENT_ID_TOO_LONG };
-	static const char *const units[] = { "x", "\\u0061", "\xc3\xbc" };
+	static const char *const names[] = {"userId", "eventType", "id"};
+	static const char *const rest[] = {T "," S, U "," S, U "," T "," S};
+	static const enum event_code too_long[] = {
+	    EVENT_USER_ID_TOO_LONG, EVENT_EVENT_TYPE_TOO_LONG, EVENT_ID_TOO_LONG};
+	static const char *const units[] = {"x", "\\u0061", "\xc3\xbc"};
 	size_t bad = 0;
 
 	for (int name = 0; name < 3; name++) {
 		for (int unit = 0; unit < 3; unit++) {
-			for (size_t len = EVENT_STRING_MAX - 1; len <= EVENT_STRING_MAX + 1; len++) {
+			for (size_t len = EVENT_STRING_MAX - 1; len <= EVENT_STRING_MAX + 1;
+			     len++) {
 				char value[6 * (EVENT_STRING_MAX + 2)] = "", body[BODY_MAX];
 				size_t at = 0, left = len;
 
@@ -202,10 +205,10 @@ START_TEST(string_limits_are_exact)
 				}
 				value[at] = left > 0 ? 'x' : '\0';
 				value[at + 1] = '\0';
-				(void)snprintf(body, sizeof(body), "{\"%s\":\"%s\",%s}", names[name], value,
-				    rest[name]);
+				(void)snprintf(body, sizeof(body), "{\"%s\":\"%s\",%s}",
+				    names[name], value, rest[name]);
 				bad += read_text(body) !=
-				    (len <= EVENT_STRING_MAX ? EVENT_OK : too_long[name]);
+				       (len <= EVENT_STRING_MAX ? EVENT_OK : too_long[name]);
 			}
 		}
 	}
@@ -240,7 +243,8 @@ END_TEST
 
 START_TEST(id_can_be_insisted_on)
 {
-	struct event_limits limits = { .body_max = BODY_MAX, .depth_max = DEPTH_MAX, .needs_id = true };
+	struct event_limits limits = {
+	    .body_max = BODY_MAX, .depth_max = DEPTH_MAX, .needs_id = true};
 
 	event_reader_free(reader);
 	reader = event_reader_new(&limits);

@@ -23,11 +23,11 @@ static struct event
 event_of(const char *id, const char *user_id, const char *event_type, int64_t timestamp_ms)
 {
 	return (struct event){
-		.has_id = id != NULL,
-		.id_text = id != NULL ? bytes_str(id) : bytes_of(NULL, 0),
-		.user_id_text = bytes_str(user_id),
-		.event_type_text = bytes_str(event_type),
-		.timestamp_ms = timestamp_ms,
+	    .has_id = id != NULL,
+	    .id_text = id != NULL ? bytes_str(id) : bytes_of(NULL, 0),
+	    .user_id_text = bytes_str(user_id),
+	    .event_type_text = bytes_str(event_type),
+	    .timestamp_ms = timestamp_ms,
 	};
 }
 

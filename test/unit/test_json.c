@@ -19,7 +19,7 @@
 #include "common/json.h"
 #include "common/json_check.h"
 
-#define LEN_MAX 256
+#define LEN_MAX   256
 #define DEPTH_MAX 8
 
 static const struct {
@@ -28,38 +28,38 @@ static const struct {
 	enum json_check_result checked;
 	size_t off; /* where json_check() stops */
 } cases[] = {
-	{ "{\"a\":1}", JSON_OK, JSON_CHECK_OK, 7 },
-	{ " [ ] ", JSON_OK, JSON_CHECK_OK, 5 },
-	{ "", JSON_EMPTY, JSON_CHECK_SYNTAX, 0 },
-	{ " \n\t\r ", JSON_EMPTY, JSON_CHECK_SYNTAX, 5 },
-	{ "{\"a\":1}x", JSON_SYNTAX, JSON_CHECK_SYNTAX, 7 },
-	{ "{\"a\":1,}", JSON_SYNTAX, JSON_CHECK_SYNTAX, 7 },
-	{ "{a:1}", JSON_SYNTAX, JSON_CHECK_SYNTAX, 1 },
-	{ "[1 2]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 3 },
-	{ "[1", JSON_SYNTAX, JSON_CHECK_SYNTAX, 2 },
-	{ "[\"a", JSON_SYNTAX, JSON_CHECK_SYNTAX, 3 },
-	{ "[\"\n\"]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 2 },
-	{ "[nul]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 4 },
-	{ "[truex]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 5 },
-	{ "[01]", JSON_NUMBER, JSON_CHECK_SYNTAX, 2 },
-	{ "[1.]", JSON_NUMBER, JSON_CHECK_SYNTAX, 3 },
-	{ "[-]", JSON_NUMBER, JSON_CHECK_SYNTAX, 2 },
-	{ "[1e]", JSON_NUMBER, JSON_CHECK_SYNTAX, 3 },
-	{ "[1e999]", JSON_NUMBER, JSON_CHECK_OK, 7 },
-	{ "[18446744073709551615]", JSON_OK, JSON_CHECK_OK, 22 },
-	{ "[18446744073709551616]", JSON_NUMBER, JSON_CHECK_OK, 22 },
-	{ "[-9223372036854775808]", JSON_OK, JSON_CHECK_OK, 22 },
-	{ "[-9223372036854775809]", JSON_NUMBER, JSON_CHECK_OK, 22 },
-	{ "[\"\\ud83d\\ude00\"]", JSON_OK, JSON_CHECK_OK, 16 },
-	{ "[\"\\ud83d\"]", JSON_SYNTAX, JSON_CHECK_SURROGATE, 8 },
-	{ "[\"\\ude00\"]", JSON_SYNTAX, JSON_CHECK_SURROGATE, 8 },
-	{ "[\"\\x\"]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 3 },
-	{ "[\"\\u12g4\"]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 6 },
-	{ "[\"\xc3\x28\"]", JSON_UTF8, JSON_CHECK_OK, 6 },
-	{ "[\"\xed\xa0\x80\"]", JSON_UTF8, JSON_CHECK_OK, 7 },
-	{ "[\"\xf4\x90\x80\x80\"]", JSON_UTF8, JSON_CHECK_OK, 8 },
-	{ "[[[[[[[[1]]]]]]]]", JSON_OK, JSON_CHECK_OK, 17 },
-	{ "[[[[[[[[[1]]]]]]]]]", JSON_DEEP, JSON_CHECK_DEEP, 9 },
+    {"{\"a\":1}", JSON_OK, JSON_CHECK_OK, 7},
+    {" [ ] ", JSON_OK, JSON_CHECK_OK, 5},
+    {"", JSON_EMPTY, JSON_CHECK_SYNTAX, 0},
+    {" \n\t\r ", JSON_EMPTY, JSON_CHECK_SYNTAX, 5},
+    {"{\"a\":1}x", JSON_SYNTAX, JSON_CHECK_SYNTAX, 7},
+    {"{\"a\":1,}", JSON_SYNTAX, JSON_CHECK_SYNTAX, 7},
+    {"{a:1}", JSON_SYNTAX, JSON_CHECK_SYNTAX, 1},
+    {"[1 2]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 3},
+    {"[1", JSON_SYNTAX, JSON_CHECK_SYNTAX, 2},
+    {"[\"a", JSON_SYNTAX, JSON_CHECK_SYNTAX, 3},
+    {"[\"\n\"]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 2},
+    {"[nul]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 4},
+    {"[truex]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 5},
+    {"[01]", JSON_NUMBER, JSON_CHECK_SYNTAX, 2},
+    {"[1.]", JSON_NUMBER, JSON_CHECK_SYNTAX, 3},
+    {"[-]", JSON_NUMBER, JSON_CHECK_SYNTAX, 2},
+    {"[1e]", JSON_NUMBER, JSON_CHECK_SYNTAX, 3},
+    {"[1e999]", JSON_NUMBER, JSON_CHECK_OK, 7},
+    {"[18446744073709551615]", JSON_OK, JSON_CHECK_OK, 22},
+    {"[18446744073709551616]", JSON_NUMBER, JSON_CHECK_OK, 22},
+    {"[-9223372036854775808]", JSON_OK, JSON_CHECK_OK, 22},
+    {"[-9223372036854775809]", JSON_NUMBER, JSON_CHECK_OK, 22},
+    {"[\"\\ud83d\\ude00\"]", JSON_OK, JSON_CHECK_OK, 16},
+    {"[\"\\ud83d\"]", JSON_SYNTAX, JSON_CHECK_SURROGATE, 8},
+    {"[\"\\ude00\"]", JSON_SYNTAX, JSON_CHECK_SURROGATE, 8},
+    {"[\"\\x\"]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 3},
+    {"[\"\\u12g4\"]", JSON_SYNTAX, JSON_CHECK_SYNTAX, 6},
+    {"[\"\xc3\x28\"]", JSON_UTF8, JSON_CHECK_OK, 6},
+    {"[\"\xed\xa0\x80\"]", JSON_UTF8, JSON_CHECK_OK, 7},
+    {"[\"\xf4\x90\x80\x80\"]", JSON_UTF8, JSON_CHECK_OK, 8},
+    {"[[[[[[[[1]]]]]]]]", JSON_OK, JSON_CHECK_OK, 17},
+    {"[[[[[[[[[1]]]]]]]]]", JSON_DEEP, JSON_CHECK_DEEP, 9},
 };
 
 static struct json_parser *parser;
@@ -76,7 +76,7 @@ padded(const char *s, size_t len)
 static struct json_value
 root_of(const char *s)
 {
-	struct json_value root = { NULL, 0 };
+	struct json_value root = {NULL, 0};
 
 	if (parser == NULL)
 		parser = json_parser_new(LEN_MAX, DEPTH_MAX);
@@ -160,13 +160,14 @@ END_TEST
 
 START_TEST(index_names_every_structural_byte)
 {
-	static const uint32_t want[] = { 0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 21 };
+	static const uint32_t want[] = {0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 21};
 	struct json_parser *p = json_parser_new(LEN_MAX, DEPTH_MAX);
 	const uint32_t *indexes;
 	struct json_value root;
 	size_t n, bad = 0;
 
-	ck_assert_int_eq(json_index(p, padded("{\"a\":[1,2],\"b\":\"{:,\" }", 22), &indexes, &n), JSON_OK);
+	ck_assert_int_eq(
+	    json_index(p, padded("{\"a\":[1,2],\"b\":\"{:,\" }", 22), &indexes, &n), JSON_OK);
 	bad += n != sizeof(want) / sizeof(want[0]);
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		bad += indexes[i] != want[i];
@@ -185,7 +186,8 @@ START_TEST(numbers_and_utf8_alone)
 	ck_assert(json_check_is_number(BYTES_LIT("-0.5e+10")));
 	ck_assert(!json_check_is_number(BYTES_LIT("")) && !json_check_is_number(BYTES_LIT("1 ")));
 	ck_assert(!json_check_is_number(BYTES_LIT("+1")) && !json_check_is_number(BYTES_LIT("00")));
-	ck_assert(json_is_utf8(BYTES_LIT("gr\xc3\xbc\xc3\x9f")) && !json_is_utf8(BYTES_LIT("\xff")));
+	ck_assert(
+	    json_is_utf8(BYTES_LIT("gr\xc3\xbc\xc3\x9f")) && !json_is_utf8(BYTES_LIT("\xff")));
 	ck_assert(json_kernel()[0] != '\0');
 }
 END_TEST

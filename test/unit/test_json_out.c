@@ -23,16 +23,17 @@
 static const struct {
 	const char *text, *written;
 } strings[] = {
-	{ "", "\"\"" },
-	{ "plain text of more than eight", "\"plain text of more than eight\"" },
-	{ "a\"b\\c/", "\"a\\\"b\\\\c/\"" },
-	{ "\b\f\n\r\t", "\"\\b\\f\\n\\r\\t\"" },
-	{ "\x01\x1f\x7f", "\"\\u0001\\u001f\x7f\"" },
-	{ "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80", "\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\"" },
-	{ "\xff", "\"\xef\xbf\xbd\"" },
-	{ "a\xe2\x82", "\"a\xef\xbf\xbd\xef\xbf\xbd\"" },
-	{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
-	{ "\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+    {"", "\"\""},
+    {"plain text of more than eight", "\"plain text of more than eight\""},
+    {"a\"b\\c/", "\"a\\\"b\\\\c/\""},
+    {"\b\f\n\r\t", "\"\\b\\f\\n\\r\\t\""},
+    {"\x01\x1f\x7f", "\"\\u0001\\u001f\x7f\""},
+    {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+	"\"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\""},
+    {"\xff", "\"\xef\xbf\xbd\""},
+    {"a\xe2\x82", "\"a\xef\xbf\xbd\xef\xbf\xbd\""},
+    {"\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    {"\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
 };
 
 START_TEST(strings_are_escaped)
@@ -61,7 +62,7 @@ START_TEST(every_byte_at_every_place_reads_back)
 			text[at] = (char)c;
 			json_out_string(&out, bytes_of(text, sizeof(text)));
 			bad += json_parse(parser, json_out_bytes(&out), &root) != JSON_OK ||
-			    !bytes_is(json_string(root), bytes_of(text, sizeof(text)));
+			       !bytes_is(json_string(root), bytes_of(text, sizeof(text)));
 		}
 	}
 	ck_assert_uint_eq(bad, 0);
@@ -85,7 +86,8 @@ write_all(struct json_out *out)
 
 START_TEST(full_buffer_takes_nothing_more)
 {
-	static const char want[] = "{\"key\":\"a\\nb\",\"n\":-12,\"t\":\"1970-01-01T00:00:00.000Z\"}";
+	static const char want[] =
+	    "{\"key\":\"a\\nb\",\"n\":-12,\"t\":\"1970-01-01T00:00:00.000Z\"}";
 	size_t len = sizeof(want) - 1, bad = 0;
 
 	for (size_t cap = 0; cap <= len + 1; cap++) {
@@ -183,7 +185,8 @@ main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_add_loop_test(tc, strings_are_escaped, 0, (int)(sizeof(strings) / sizeof(strings[0])));
+	tcase_add_loop_test(
+	    tc, strings_are_escaped, 0, (int)(sizeof(strings) / sizeof(strings[0])));
 	tcase_add_test(tc, every_byte_at_every_place_reads_back);
 	tcase_add_test(tc, full_buffer_takes_nothing_more);
 	tcase_add_test(tc, one_that_does_not_fit_leaves_nothing_behind);

@@ -26,35 +26,35 @@ static const struct {
 	enum split_result result;
 	const char *elements[MAX];
 } arrays[] = {
-	{ "[]", SPLIT_OK, { NULL } },
-	{ "[ \r\n\t]  ", SPLIT_OK, { NULL } },
-	{ "[1]", SPLIT_OK, { "1" } },
-	{ "[ {\"a\":[1,2]} , \"x,]\" ,null]", SPLIT_OK, { "{\"a\":[1,2]}", "\"x,]\"", "null" } },
-	{ "[\"\\\"]\",\"\\\\\",[]]", SPLIT_OK, { "\"\\\"]\"", "\"\\\\\"", "[]" } },
-	{ "[\"\\\\\\\",[\",{}]", SPLIT_OK, { "\"\\\\\\\",[\"", "{}" } },
-	{ "[nul,{} {},1:2]", SPLIT_OK, { "nul", "{} {}", "1:2" } },
-	{ "[1,2,3,4,5,6,7,8]", SPLIT_OK, { "1", "2", "3", "4", "5", "6", "7", "8" } },
-	{ "[1,2,3,4,5,6,7,8,9]", SPLIT_TOO_MANY, { NULL } },
-	{ "", SPLIT_NOT_ARRAY, { NULL } },
-	{ "{}", SPLIT_NOT_ARRAY, { NULL } },
-	{ "\xef\xbb\xbf[]", SPLIT_NOT_ARRAY, { NULL } },
-	{ "[", SPLIT_UNBALANCED, { NULL } },
-	{ "[1,2", SPLIT_UNBALANCED, { NULL } },
-	{ "[\"]", SPLIT_UNBALANCED, { NULL } },
-	{ "[\"\\\"]", SPLIT_UNBALANCED, { NULL } },
-	{ "[{]", SPLIT_UNBALANCED, { NULL } },
-	{ "[{]}", SPLIT_UNBALANCED, { NULL } },
-	{ "[{\"a\":1],{\"b\":2}]", SPLIT_UNBALANCED, { NULL } },
-	{ "[}", SPLIT_UNBALANCED, { NULL } },
-	{ "[] x", SPLIT_TRAILING, { NULL } },
-	{ "[][]", SPLIT_TRAILING, { NULL } },
-	{ "[]]", SPLIT_TRAILING, { NULL } },
-	{ "[1],", SPLIT_TRAILING, { NULL } },
-	{ "[1,,2]", SPLIT_BAD_SEPARATOR, { NULL } },
-	{ "[1,]", SPLIT_BAD_SEPARATOR, { NULL } },
-	{ "[1, ]", SPLIT_BAD_SEPARATOR, { NULL } },
-	{ "[,1]", SPLIT_BAD_SEPARATOR, { NULL } },
-	{ "[,]", SPLIT_BAD_SEPARATOR, { NULL } },
+    {"[]", SPLIT_OK, {NULL}},
+    {"[ \r\n\t]  ", SPLIT_OK, {NULL}},
+    {"[1]", SPLIT_OK, {"1"}},
+    {"[ {\"a\":[1,2]} , \"x,]\" ,null]", SPLIT_OK, {"{\"a\":[1,2]}", "\"x,]\"", "null"}},
+    {"[\"\\\"]\",\"\\\\\",[]]", SPLIT_OK, {"\"\\\"]\"", "\"\\\\\"", "[]"}},
+    {"[\"\\\\\\\",[\",{}]", SPLIT_OK, {"\"\\\\\\\",[\"", "{}"}},
+    {"[nul,{} {},1:2]", SPLIT_OK, {"nul", "{} {}", "1:2"}},
+    {"[1,2,3,4,5,6,7,8]", SPLIT_OK, {"1", "2", "3", "4", "5", "6", "7", "8"}},
+    {"[1,2,3,4,5,6,7,8,9]", SPLIT_TOO_MANY, {NULL}},
+    {"", SPLIT_NOT_ARRAY, {NULL}},
+    {"{}", SPLIT_NOT_ARRAY, {NULL}},
+    {"\xef\xbb\xbf[]", SPLIT_NOT_ARRAY, {NULL}},
+    {"[", SPLIT_UNBALANCED, {NULL}},
+    {"[1,2", SPLIT_UNBALANCED, {NULL}},
+    {"[\"]", SPLIT_UNBALANCED, {NULL}},
+    {"[\"\\\"]", SPLIT_UNBALANCED, {NULL}},
+    {"[{]", SPLIT_UNBALANCED, {NULL}},
+    {"[{]}", SPLIT_UNBALANCED, {NULL}},
+    {"[{\"a\":1],{\"b\":2}]", SPLIT_UNBALANCED, {NULL}},
+    {"[}", SPLIT_UNBALANCED, {NULL}},
+    {"[] x", SPLIT_TRAILING, {NULL}},
+    {"[][]", SPLIT_TRAILING, {NULL}},
+    {"[]]", SPLIT_TRAILING, {NULL}},
+    {"[1],", SPLIT_TRAILING, {NULL}},
+    {"[1,,2]", SPLIT_BAD_SEPARATOR, {NULL}},
+    {"[1,]", SPLIT_BAD_SEPARATOR, {NULL}},
+    {"[1, ]", SPLIT_BAD_SEPARATOR, {NULL}},
+    {"[,1]", SPLIT_BAD_SEPARATOR, {NULL}},
+    {"[,]", SPLIT_BAD_SEPARATOR, {NULL}},
 };
 
 /* The bytes alone, at the end of their memory. */
@@ -124,9 +124,10 @@ START_TEST(runs_of_backslashes_cross_blocks)
 
 			memset(s + 2, '\\', run);
 			memcpy(s + 2 + run, "\",[\"],1]", 9);
-			/* even: "..",["],1] is an open string; odd: the string goes on to the second quote */
+			/* even: "..",["],1] is an open string; odd: the string goes on to the
+			 * second quote */
 			bad += split_array(bytes_str(s), 2, out, &n) !=
-			    (is_odd ? SPLIT_TRAILING : SPLIT_UNBALANCED);
+			       (is_odd ? SPLIT_TRAILING : SPLIT_UNBALANCED);
 		}
 	}
 	ck_assert_uint_eq(bad, 0);
@@ -135,7 +136,7 @@ END_TEST
 
 START_TEST(element_limit_is_exact)
 {
-	struct bytes out[3] = { { NULL, 0 }, { NULL, 0 }, { NULL, 77 } };
+	struct bytes out[3] = {{NULL, 0}, {NULL, 0}, {NULL, 77}};
 	size_t n;
 
 	ck_assert_int_eq(split_array(BYTES_LIT("[1]"), 2, out, &n), SPLIT_OK);
@@ -169,7 +170,8 @@ START_TEST(lines_are_cut_and_trimmed)
 	struct bytes out[3];
 	size_t n;
 
-	ck_assert_int_eq(split_lines(BYTES_LIT("{}\r\n\n \t\r\n[1] \n\"x\""), 3, out, &n), SPLIT_OK);
+	ck_assert_int_eq(
+	    split_lines(BYTES_LIT("{}\r\n\n \t\r\n[1] \n\"x\""), 3, out, &n), SPLIT_OK);
 	ck_assert_uint_eq(n, 3);
 	ck_assert(bytes_is(out[0], BYTES_LIT("{}")) && bytes_is(out[1], BYTES_LIT("[1]")));
 	ck_assert(bytes_is(out[2], BYTES_LIT("\"x\"")));
@@ -183,10 +185,11 @@ END_TEST
 
 START_TEST(members_are_found_by_every_kernel)
 {
-	struct bytes in = BYTES_LIT(" { \"a\" : 1 ,\"b\":{\"}\":[\"\\\\\",{}]}, \"c\\\"\":\"x\\\"}\","
-				    "\"d\":-1.5e3,\"e\":true } ");
-	static const char *const want[] = { "a", "1", "b", "{\"}\":[\"\\\\\",{}]}", "c\\\"", "\"x\\\"}\"",
-		"d", "-1.5e3", "e", "true" };
+	struct bytes in =
+	    BYTES_LIT(" { \"a\" : 1 ,\"b\":{\"}\":[\"\\\\\",{}]}, \"c\\\"\":\"x\\\"}\","
+		      "\"d\":-1.5e3,\"e\":true } ");
+	static const char *const want[] = {"a", "1", "b", "{\"}\":[\"\\\\\",{}]}", "c\\\"",
+	    "\"x\\\"}\"", "d", "-1.5e3", "e", "true"};
 	struct split_member out[5];
 	size_t n, bad = 0;
 
@@ -226,7 +229,8 @@ main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_add_loop_test(tc, arrays_are_cut_by_every_kernel, 0, (int)(sizeof(arrays) / sizeof(arrays[0])));
+	tcase_add_loop_test(
+	    tc, arrays_are_cut_by_every_kernel, 0, (int)(sizeof(arrays) / sizeof(arrays[0])));
 	tcase_add_test(tc, runs_of_backslashes_cross_blocks);
 	tcase_add_test(tc, element_limit_is_exact);
 	tcase_add_test(tc, depth_limit_is_exact);
