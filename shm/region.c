@@ -84,7 +84,7 @@ region_boot_id(uint8_t id[16])
 
 		if (sscanf((char[]){ text[i], 0 }, "%1x", &v) != 1)
 			continue;
-		id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | v);
+		id[digits / 2] = (uint8_t)((unsigned)id[digits / 2] << 4 | v);
 		digits++;
 	}
 	return digits == 32 ? 0 : -1;
