@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	roles - which processes there are and what each may touch
+ *
+ * PROCESS
+ *	The supervisor, and each child before it becomes a stage.
+ *
+ * SHARED STATE
+ *	None: the constant table.
+ */
+#include "daemon/roles.h"
+
+#include "workers/heir.h"
+#if __has_include("workers/acceptor.c")
+#include "workers/acceptor.h"
+#define HTTP_OPS &acceptor_http_ops
+#else
+#define HTTP_OPS NULL
+#endif
+#if __has_include("workers/admin.c")
+#include "workers/admin.h"
+#define ADMIN_OPS &admin_ops
+#else
+#define ADMIN_OPS NULL
+#endif
+#if __has_include("workers/journal.c")
+#include "workers/journal.h"
+#define JOURNAL_OPS &journal_ops
+#else
+#define JOURNAL_OPS NULL
+#endif
+
+static const struct role table[] = {
+    {.role = LAYOUT_ROLE_HTTP,
+	.ops = HTTP_OPS,
+	.order = ROLES_FIRST,
+	.has_slot = true,
+	.has_dedup = true,
+	.has_listeners = true,
+	.is_lasting = true},
+    {.role = LAYOUT_ROLE_HEIR,
+	.ops = &heir_ops,
+	.order = ROLES_FIRST,
+	.has_slot = true,
+	.has_dedup = true},
+    /* The journal fills the dedup table from the log after a reboot, before
+     * any acceptor may touch it. */
+    {.role = LAYOUT_ROLE_JOURNAL,
+	.ops = JOURNAL_OPS,
+	.order = ROLES_SECOND,
+	.has_dedup = true,
+	.has_journal = true,
+	.is_lasting = true},
+    {.role = LAYOUT_ROLE_ADMIN,
+	.ops = ADMIN_OPS,
+	.order = ROLES_LAST,
+	.has_admin = true,
+	.is_lasting = true},
+};
+
+const struct role *
+roles_find(enum layout_role role)
+{
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+		if (table[i].role == role && table[i].ops != NULL)
+			return &table[i];
+	return NULL;
+}
+
+bool
+roles_may(const struct role *role, const struct worker_job *job, const struct region_rights *rights)
+{
+	return !rights->header && (!rights->journal || role->has_journal) &&
+	       (!rights->dedup || role->has_dedup) &&
+	       (rights->slot == -1 || (role->has_slot && rights->slot == job->slot)) &&
+	       (rights->page == -1 || rights->page == job->page);
+}

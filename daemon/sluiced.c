@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	sluiced - the daemon's main program: options, configuration, supervisor
+ *
+ * DESCRIPTION
+ *	See sluiced(8).  It stays in the foreground: whoever starts it (systemd,
+ *	a terminal, a test) watches it.
+ *
+ * PROCESS
+ *	The supervisor.
+ *
+ * SHARED STATE
+ *	None here.
+ */
+#include "common/config.h"
+#include "common/log.h"
+#include "common/panic.h"
+#include "daemon/supervisor.h"
+
+#include <bsd/unistd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_CONFIG "/etc/sluice/sluice.conf"
+
+struct options {
+	char *config;
+	bool only_check;
+	bool is_verbose;
+	bool new_region;
+};
+
+static void
+usage(FILE *to)
+{
+	(void)fprintf(to,
+	    "usage: sluiced [-fR] [-c FILE]\n"
+	    "       sluiced -n [-v] [-c FILE]\n"
+	    "       sluiced -h | -V\n"
+	    "\n"
+	    "  -c FILE  configuration (default " DEFAULT_CONFIG ")\n"
+	    "  -f       stay in the foreground (always so)\n"
+	    "  -h       this text\n"
+	    "  -n       check the configuration and exit\n"
+	    "  -R       start with a new region: gives up events that are only in memory\n"
+	    "  -V       version\n"
+	    "  -v       with -n: print the configuration as it was understood\n"
+	    "\n"
+	    "exit codes: 0 stopped on request or all is well, 1 cannot work, 64 usage,\n"
+	    "78 configuration\n");
+}
+
+static struct options
+read_options(int argc, char **argv)
+{
+	struct options o = {.config = NULL};
+	int c;
+
+	while ((c = getopt(argc, argv, "c:fhnRVv")) != -1) {
+		switch (c) {
+		case 'c':
+			free(o.config);
+			o.config = xstrdup(optarg);
+			break;
+		case 'f':
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		case 'n':
+			o.only_check = true;
+			break;
+		case 'R':
+			o.new_region = true;
+			break;
+		case 'V':
+			(void)printf("sluiced " SLUICE_VERSION "\n");
+			exit(0);
+		case 'v':
+			o.is_verbose = true;
+			break;
+		default:
+			usage(stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind != argc || (o.is_verbose && !o.only_check)) {
+		usage(stderr);
+		exit(EXIT_USAGE);
+	}
+	if (o.config == NULL)
+		o.config = xstrdup(DEFAULT_CONFIG);
+	return o;
+}
+
+/* The configuration and the users it names; exits with every mistake said. */
+static struct config *
+load(const struct options *o, struct supervisor_user *user)
+{
+	struct config_errors errs = {0};
+	struct config *cfg;
+	char text[256], *rest = text, *line;
+
+	if (config_load(o->config, &cfg, &errs) != CONFIG_OK) {
+		config_errors_print(&errs, stderr);
+		config_errors_free(&errs);
+		exit(EXIT_CONFIG);
+	}
+	if (supervisor_user_find(cfg, user, text, sizeof text))
+		return cfg;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			(void)fprintf(stderr, "%s: %s\n", o->config, line);
+	exit(EXIT_CONFIG);
+}
+
+int
+main(int argc, char **argv, char **envp)
+{
+	struct supervisor_user user;
+	struct options o;
+	struct config *cfg;
+	int code = 0;
+
+	setproctitle_init(argc, argv, envp);
+	log_name("supervisor");
+	o = read_options(argc, argv);
+	cfg = load(&o, &user);
+	if (o.only_check) {
+		if (o.is_verbose)
+			config_print(cfg, stdout);
+		else
+			(void)printf("%s: no errors\n", o.config);
+	} else {
+		setproctitle("-sluiced: supervisor");
+		log_threshold(cfg->global.log_level);
+		code = supervisor_run(cfg, &user, o.new_region);
+	}
+	config_free(cfg);
+	free(o.config);
+	return code;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	supervisor_start - directories, locks
+ *
+ * DESCRIPTION
+ *	The state directory belongs to whoever started us, so that no stage can
+ *	replace the instance file; the journal's folder and the runtime
+ *	directory's contents belong to the stages' user.
+ *
+ * PROCESS
+ *	The supervisor, before it forks.
+ *
+ * SHARED STATE
+ *	Takes RUNTIME/sluiced.lock and STATE/sluiced.lock.
+ */
+#include "daemon/supervisor_parts.h"
+
+#include "common/log.h"
+#include "common/panic.h"
+#include "shm/lock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIR_MODE    0750
+#define PARENT_MODE 0755
+
+/* Make what is missing above `path`. */
+static void
+make_parents(const char *path)
+{
+	char part[CONFIG_PATH_SIZE + 16];
+
+	(void)snprintf(part, sizeof part, "%s", path);
+	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, PARENT_MODE) == -1 && errno != EEXIST)
+			fatal("%s: cannot make the folder: %s", part, strerror(errno));
+		*slash = '/';
+	}
+}
+
+static void
+make_folder(const char *path, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	make_parents(path);
+	if (mkdir(path, DIR_MODE) == -1 && errno != EEXIST)
+		fatal("%s: cannot make the folder: %s", path, strerror(errno));
+	if (stat(path, &st) == -1)
+		fatal("%s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		fatal("%s: is no folder: remove it or change the configuration", path);
+	if (geteuid() == 0 &&
+	    ((uid != (uid_t)-1 && uid != st.st_uid) || (gid != (gid_t)-1 && gid != st.st_gid)) &&
+	    chown(path, uid, gid) == -1)
+		fatal("%s: cannot give it to the user of the stages: %s", path, strerror(errno));
+	if (access(path, R_OK | W_OK | X_OK) == -1)
+		fatal("%s: cannot be used: %s: check its owner and mode", path, strerror(errno));
+}
+
+void
+supervisor_start_folders(struct supervisor *s)
+{
+	const struct config_global *g = &s->cfg->global;
+	gid_t sockets = s->user.socket_gid != (gid_t)-1 ? s->user.socket_gid : s->user.gid;
+	char stage[CONFIG_PATH_SIZE + 16];
+
+	(void)snprintf(stage, sizeof stage, "%s/stage", g->runtime_dir);
+	make_folder(g->state_dir, (uid_t)-1, s->user.gid);
+	make_folder(s->cfg->journal.path, s->user.uid, s->user.gid);
+	make_folder(g->runtime_dir, s->user.uid, sockets);
+	make_folder(stage, s->user.uid, sockets);
+	if (!region_is_tmpfs(g->runtime_dir))
+		log_line(LOG_LEVEL_WARN,
+		    "runtime-dir is not on a tmpfs: shared memory will be written to its disk, "
+		    "which costs time and wears it: path=%s",
+		    g->runtime_dir);
+}
+
+static int
+take_lock(const char *dir)
+{
+	char path[CONFIG_PATH_SIZE + 16];
+	pid_t owner = 0;
+	int fd = -1;
+
+	(void)snprintf(path, sizeof path, "%s/sluiced.lock", dir);
+	switch (lock_take(path, &fd, &owner)) {
+	case LOCK_OK:
+		break;
+	case LOCK_HELD:
+		fatal("%s: another sluiced works here: pid=%d: stop it first, or use another "
+		      "directory",
+		    path, (int)owner);
+	case LOCK_MOVED:
+		fatal("%s: was replaced while it was locked: start again", path);
+	case LOCK_ERROR:
+		fatal("%s: cannot lock: %s", path, strerror(errno));
+	}
+	return fd;
+}
+
+void
+supervisor_start_locks(struct supervisor *s)
+{
+	s->lock_fd[0] = take_lock(s->cfg->global.runtime_dir);
+	/* One directory for both is allowed: a second descriptor would do no
+	 * harm, but closing it would drop the lock. */
+	s->lock_fd[1] = strcmp(s->cfg->global.runtime_dir, s->cfg->global.state_dir) == 0
+			    ? s->lock_fd[0]
+			    : take_lock(s->cfg->global.state_dir);
+}

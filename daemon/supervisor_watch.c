@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	supervisor_watch - heartbeats, stages of a former supervisor, heirs
+ *
+ * DESCRIPTION
+ *	Everything here is counted in the supervisor's own ticks: one that was
+ *	stopped for an hour has seen one tick more, and blames nobody.
+ *
+ * PROCESS
+ *	The supervisor.
+ *
+ * SHARED STATE
+ *	Reads pages and slots.
+ */
+#include "daemon/supervisor_parts.h"
+
+#include "common/log.h"
+#include "shm/lock.h"
+#include "shm/word.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+unsigned
+supervisor_watch_ticks(int64_t ms)
+{
+	int64_t n = (ms + SUPERVISOR_TICK_MS - 1) / SUPERVISOR_TICK_MS;
+
+	return n < 1 ? 1 : (unsigned)n;
+}
+
+static void
+watch_one(struct supervisor *s, struct process *p)
+{
+	const struct process_page *page = s->region.page[p->job.page];
+	bool is_blocked = word_load(&page->blocked_since_ns) != 0;
+
+	switch (process_beat(p, word_load(&page->heartbeat), is_blocked,
+	    supervisor_watch_ticks(s->cfg->global.hang_time_ms))) {
+	case PROCESS_WELL:
+		break;
+	case PROCESS_BLOCKED:
+		if (!p->is_said)
+			log_line(LOG_LEVEL_WARN,
+			    "%s waits for the kernel: pid=%d in=%.15s: leaving it alone", p->name,
+			    (int)p->pid, page->blocked_in);
+		p->is_said = true;
+		break;
+	case PROCESS_HUNG:
+		log_line(LOG_LEVEL_ERR, "%s hangs: pid=%d without_heartbeat_ms=%u: ending it",
+		    p->name, (int)p->pid, p->stale_ticks * SUPERVISOR_TICK_MS);
+		p->killed_for = "hang";
+		(void)kill(p->pid, SIGABRT);
+		break;
+	case PROCESS_STUCK:
+		log_line(
+		    LOG_LEVEL_ERR, "%s does not end: pid=%d: killing it", p->name, (int)p->pid);
+		(void)kill(p->pid, SIGKILL);
+		break;
+	}
+}
+
+void
+supervisor_watch_beats(struct supervisor *s)
+{
+	for (int i = 0; i < SUPERVISOR_PROCESS_MAX; i++)
+		if (s->process[i].state == PROCESS_RUNNING)
+			watch_one(s, &s->process[i]);
+}
+
+void
+supervisor_watch_find_former(struct supervisor *s)
+{
+	char path[REGION_PATH_MAX];
+
+	s->formers = 0;
+	for (uint32_t i = 0; i < s->region.pages; i++) {
+		pid_t pid = lock_owner(region_page_lock(&s->region, i, path));
+
+		s->former[i].pid = pid > 0 ? pid : 0;
+		s->formers += pid > 0;
+	}
+	if (s->formers > 0)
+		log_line(LOG_LEVEL_NOTICE,
+		    "stages of a former supervisor are finishing their work: processes=%d",
+		    s->formers);
+}
+
+/* The process that holds the lock, and no other that got its number meanwhile. */
+static void
+kill_holder(const char *path, pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd == -1)
+		return;
+	if (lock_owner(path) == pid && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == -1)
+		log_line(LOG_LEVEL_ERR, "cannot end a former stage: pid=%d: %s", (int)pid,
+		    strerror(errno));
+	close(fd);
+}
+
+void
+supervisor_watch_former(struct supervisor *s)
+{
+	bool is_late = s->ticks > supervisor_watch_ticks(s->cfg->global.drain_time_ms);
+	char path[REGION_PATH_MAX];
+
+	for (uint32_t i = 0; s->formers > 0 && i < s->region.pages; i++) {
+		struct supervisor_former *f = &s->former[i];
+		const struct process_page *page = s->region.page[i];
+
+		if (f->pid == 0)
+			continue;
+		if (lock_owner(region_page_lock(&s->region, i, path)) != f->pid) {
+			log_line(LOG_LEVEL_INFO, "a former stage is gone: pid=%d left=%d",
+			    (int)f->pid, s->formers - 1);
+			*f = (struct supervisor_former){.pid = 0};
+			s->formers--;
+			continue;
+		}
+		if (!is_late || f->is_said)
+			continue;
+		if (word_load(&page->blocked_since_ns) != 0)
+			continue; /* asked again at the next tick */
+		f->is_said = true;
+		log_line(LOG_LEVEL_ERR,
+		    "a former stage is not done after drain-time: name=%.31s pid=%d: killing it",
+		    page->title, (int)f->pid);
+		kill_holder(path, f->pid);
+	}
+}
+
+static bool
+has_owner(const struct supervisor *s, int slot)
+{
+	for (int i = 0; i < SUPERVISOR_PROCESS_MAX; i++)
+		if (s->process[i].state != PROCESS_NONE && s->process[i].job.slot == slot)
+			return true;
+	return false;
+}
+
+/* A slot that somebody left with their hands inside, and that nobody will take. */
+void
+supervisor_watch_heirs(struct supervisor *s)
+{
+	char path[REGION_PATH_MAX];
+
+	for (uint32_t i = 0; i < s->region.slots; i++) {
+		struct process *p;
+
+		if (word_load(&s->region.slot[i]->active) == 0 || has_owner(s, (int)i) ||
+		    lock_owner(region_slot_lock(&s->region, i, path)) != 0)
+			continue;
+		log_line(LOG_LEVEL_NOTICE,
+		    "a stream was left in disorder: slot=%u: putting it in "
+		    "order",
+		    i);
+		p = supervisor_fork_add(s, LAYOUT_ROLE_HEIR, i, -1);
+		p->job.slot = (int)i;
+	}
+}
