@@ -234,8 +234,8 @@ static void
 ledger_row(const char *name, const char *stream, const struct stats_ledger *l,
     struct stats_table *t)
 {
-	stats_table_cell(t, "%s", stream);
 	stats_table_cell(t, "%s", name);
+	stats_table_cell(t, "%s", stream);
 	stats_table_number(t, l->received);
 	stats_table_number(t, l->put);
 	stats_table_number(t, l->duplicate);
@@ -249,7 +249,7 @@ ledger_row(const char *name, const char *stream, const struct stats_ledger *l,
 void
 stats_show_ledger(struct stats *s, const char *arg, struct text_out *out)
 {
-	static const char *const heads[] = { "stream", "<stage", "received", "put", "duplicate",
+	static const char *const heads[] = { "<stage", "stream", "received", "put", "duplicate",
 		"invalid", "retry", "interrupted", "undecided", "<ledger" };
 	struct stats_ledger l, sum = { 0 };
 	struct stats_iter it = { 0 };
