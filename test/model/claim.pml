@@ -23,6 +23,7 @@
  *	assert	a claim never evicts the same key, nor a live claim
  *	assert	no live claim when everybody has ended
  *	end	with PATIENT (no kills): nobody waits for ever
+ *	progress	with PATIENT (no kills): nobody starts over for ever
  *
  * MUTANTS
  *	NO_RESCAN		go from claim to put
@@ -33,7 +34,7 @@
  *	CLAIM_KEPT		a failed put leaves its claim
  *	BOTH_KEEP		neither of two claims gives way
  *	BOTH_WAIT		both keep and wait (fails PATIENT only)
- *	BOTH_WITHDRAW		allowed: must hold
+ *	BOTH_WITHDRAW		keeps all asserts, but may start over for ever
  *	WATCH_ONE		a keeper waits for the first claim it saw, then puts
  *				without another rescan
  *	VANISHED_IS_DUPLICATE	the loser takes a vanished claim for a put
@@ -235,7 +236,9 @@ proctype acceptor(byte me)
 {
 	byte at = NONE, old, hit = NONE, seen, key, i;
 
-next:	atomic {
+next:	skip;
+progress_next:
+	atomic {
 		forget();
 		if
 		:: left[me] == 0 -> goto end
