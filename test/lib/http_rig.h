@@ -27,6 +27,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -180,8 +181,10 @@ rig_connect(struct rig *rig)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(rig->port) };
 	uint64_t before = rig_counters(rig)->accepted + rig_counters(rig)->refused;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
+	/* What a test has sent, the server can read at once. */
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
 	RIG_UNTIL(rig, rig_counters(rig)->accepted + rig_counters(rig)->refused > before);
