@@ -117,6 +117,19 @@ load(const struct options *o, struct supervisor_user *user)
 	exit(EXIT_CONFIG);
 }
 
+/*
+ * Make the arguments one text, so that a title may be as long as all of them:
+ * the kernel shows a changed title only when it reaches their last byte, and
+ * libbsd marks the last byte of argv[0].
+ */
+static void
+join_arguments(int argc, char **argv)
+{
+	for (int i = 0; i + 1 < argc; i++)
+		if (argv[i] + strlen(argv[i]) + 1 == argv[i + 1])
+			argv[i + 1][-1] = ' ';
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
@@ -125,9 +138,10 @@ main(int argc, char **argv, char **envp)
 	struct config *cfg;
 	int code = 0;
 
-	setproctitle_init(argc, argv, envp);
 	log_name("supervisor");
 	o = read_options(argc, argv);
+	join_arguments(argc, argv);
+	setproctitle_init(argc, argv, envp);
 	cfg = load(&o, &user);
 	if (o.only_check) {
 		if (o.is_verbose)

@@ -89,7 +89,9 @@ ended(struct supervisor *s, struct process *p, int status, uint64_t now_ns)
 {
 	const struct process_page *page = s->region.page[p->job.page];
 	const struct role *role = roles_find(p->job.role);
-	bool is_clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	/* Asked before its loop was there: SIGTERM ends it, and nothing is left. */
+	bool is_clean = (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+	    (p->is_asked && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 	struct obituary o;
 	uint64_t wait_ms;
 

@@ -191,21 +191,16 @@ add_events(struct skeleton *s)
 	}
 }
 
-/* The supervisor forked with its signals blocked; none may be lost meanwhile. */
+/* The supervisor forked with its signals blocked.  Until the loop is there,
+ * SIGTERM ends us as it ends anybody: nothing was begun yet. */
 static void
-ignore_signals(void)
+set_signals(void)
 {
-	static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
+	static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2 };
+	sigset_t none;
 
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		(void)signal(ignored[i], SIG_IGN);
-}
-
-static void
-unblock_signals(void)
-{
-	sigset_t none;
-
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -216,7 +211,7 @@ begin(struct skeleton *s)
 	struct worker *w = &s->worker;
 	int fd;
 
-	ignore_signals();
+	set_signals();
 	log_name(s->name);
 	log_threshold(w->env->cfg->global.log_level);
 	set_title(s, "");
@@ -230,7 +225,6 @@ begin(struct skeleton *s)
 	w->base = new_base();
 	s->lines = worker_command_serve(w, fd);
 	add_events(s);
-	unblock_signals();
 	w->now_ns = clock_mono_ns();
 	page_beat(w->page);
 	if (w->ops->start != NULL)
