@@ -16,7 +16,8 @@ HARDEN = -fstack-protector-strong -fstack-clash-protection -fcf-protection -D_FO
 OPT_release = -O2 $(HARDEN)
 OPT_crash = -O2 $(HARDEN) -DCRASHPOINTS
 OPT_asan = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DCRASHPOINTS
-OPT_tsan = -O1 -fsanitize=thread -fno-omit-frame-pointer
+# The tool does not model fences, and says so for each; rings and bells use a few.
+OPT_tsan = -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 OPT_fuzz = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -fsanitize=fuzzer-no-link
 ifeq ($(MODE),fuzz)
 CC  = clang
@@ -81,5 +82,64 @@ bench-build: $(BENCH)
 tools: $(TOOLS)
 clean:
 	rm -rf build
+
+# What a bare Debian needs, in the order in which people meet it.
+BUILD_NEEDS = gcc g++ make libevent-dev libsimdjson-dev libbsd-dev
+CHECK_NEEDS = $(BUILD_NEEDS) check libsubunit-dev clang libclang-rt-14-dev cppcheck mandoc spin \
+              strace curl jq socat python3-minimal util-linux procps
+BENCH_NEEDS = $(BUILD_NEEDS) wrk nginx-light curl
+
+.PHONY: run check check-build lint bench mutants install docs
+run:
+	@test/lib/need.sh $(BUILD_NEEDS)
+	@$(MAKE) --no-print-directory all
+	@exec etc/dev-run.sh $(CURDIR)/$(B)/sluiced
+
+# Everything the tests run, in all the builds they run it in.
+check-build:
+	@$(MAKE) --no-print-directory MODE=release all unit tools
+	@$(MAKE) --no-print-directory MODE=crash all tools
+	@$(MAKE) --no-print-directory MODE=asan all unit tools
+	@$(MAKE) --no-print-directory MODE=tsan unit-threads
+	@$(MAKE) --no-print-directory MODE=fuzz fuzz-build
+.PHONY: unit-threads
+unit-threads: $(filter %_threads,$(UNIT))
+
+check:
+	@test/lib/need.sh $(CHECK_NEEDS)
+	@$(MAKE) --no-print-directory check-build
+	@test/run.sh
+
+lint:
+	@test/run.sh lint
+
+mutants:
+	@test/lib/need.sh $(CHECK_NEEDS)
+	@test/mutants/run.sh
+
+bench:
+	@test/lib/need.sh $(BENCH_NEEDS)
+	@$(MAKE) --no-print-directory MODE=release all bench-build
+	@test/bench/run.sh
+
+INSTALL = install
+install: all
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
+	    $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8 \
+	    $(DESTDIR)$(PREFIX)/share/doc/sluice $(DESTDIR)$(PREFIX)/lib/systemd/system \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d \
+	    $(DESTDIR)/etc/sluice
+	$(INSTALL) -m 0755 $(B)/sluiced $(DESTDIR)$(PREFIX)/sbin/sluiced
+	$(INSTALL) -m 0755 $(B)/sluicectl $(DESTDIR)$(PREFIX)/bin/sluicectl
+	for page in docs/man/*.[1-8]; do \
+	    $(INSTALL) -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit 1; done
+	$(INSTALL) -m 0644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice/
+	sed 's|@PREFIX@|$(PREFIX)|g' systemd/sluice.service \
+	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/sluice.service
+	$(INSTALL) -m 0644 systemd/sluice.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sluice.conf
+	$(INSTALL) -m 0644 systemd/sluice.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf
+	test -e $(DESTDIR)/etc/sluice/sluice.conf || \
+	    $(INSTALL) -m 0644 etc/sluice.conf $(DESTDIR)/etc/sluice/sluice.conf
 
 -include $(LIB_O:.o=.d) $(wildcard $(B)/daemon/*.d $(B)/test/*.d $(B)/bench/*.d $(B)/fuzz/*.d $(B)/lib/*.d)

@@ -116,6 +116,14 @@ look_around(const struct dedup_bucket *b, uint64_t fp, uint64_t tick, uint64_t m
 static void
 note_claim(struct dedup_claimer *c, uint64_t index, uint64_t lo, uint64_t hi, uint64_t put_pos)
 {
+	/*
+	 * release fence: the store that ended the previous claim comes before
+	 * the note of the next one.  A release store holds earlier stores back,
+	 * not later ones; without the fence a kill could leave the old claim
+	 * live under a note that already names another place, and nobody would
+	 * ever end it.
+	 */
+	atomic_thread_fence(memory_order_release);
 	/* relaxed: the seq_cst swap that follows publishes them; a successor
 	 * looks at the note only when it finds our claim in the table. */
 	atomic_store_explicit(&c->note->index, index, memory_order_relaxed);

@@ -166,6 +166,12 @@ uint64_t dedup_last_sweep(const struct dedup *d);
 void dedup_clear(struct dedup *d, uint64_t tick);
 void dedup_insert_settled(struct dedup *d, uint64_t hash_lo, uint64_t hash_hi, uint64_t tick,
     uint64_t age_ticks);
+/*
+ * Forget every settled key, while acceptors run: the frames that some of them
+ * stand for were lost with a damaged ring, and a retry must not be answered
+ * `duplicate` of nothing.  Costs duplicates within the window, never an event.
+ */
+void dedup_forget(struct dedup *d);
 /* Settled and claimed slots now; walks the whole table. */
 void dedup_count(const struct dedup *d, uint64_t tick, uint64_t *settled, uint64_t *claimed);
 

@@ -150,6 +150,22 @@ dedup_insert_settled(struct dedup *d, uint64_t hash_lo, uint64_t hash_hi, uint64
 }
 
 void
+dedup_forget(struct dedup *d)
+{
+	for (uint64_t i = 0; i <= d->mask; i++) {
+		for (int j = 0; j < DEDUP_BUCKET_SLOTS; j++) {
+			/* relaxed: the swap decides; a claim that came meanwhile stays. */
+			uint64_t w =
+			    atomic_load_explicit(&d->bucket[i].slot[j], memory_order_relaxed);
+
+			if (w != 0 && word_owner(w) == 0)
+				atomic_compare_exchange_strong_explicit(&d->bucket[i].slot[j], &w,
+				    0, memory_order_relaxed, memory_order_relaxed);
+		}
+	}
+}
+
+void
 dedup_count(const struct dedup *d, uint64_t tick, uint64_t *settled, uint64_t *claimed)
 {
 	*settled = 0;

@@ -51,7 +51,7 @@ struct layout_assignment {
 	_Atomic uint64_t assigned;
 	_Atomic uint64_t role;	   /* enum layout_role */
 	_Atomic uint64_t number;   /* N of "http N" */
-	_Atomic uint64_t page;	   /* slots: the owner's process page; pages: the stream slot, or ~0 */
+	_Atomic uint64_t page;	   /* slots: the owner's page; pages: the stream slot, or ~0 */
 	_Atomic uint64_t restarts; /* times the supervisor forked for it, less one */
 	_Atomic uint64_t last_exit; /* wait status of the last one that ended */
 };
@@ -125,7 +125,7 @@ struct process_page {
 	_Atomic uint64_t active;	/* generation, 0 when let go */
 	_Atomic uint64_t state;		/* enum layout_state */
 	_Atomic uint64_t heartbeat;	/* counts; a number that stands still is a hung process */
-	_Atomic uint64_t blocked_since_ns; /* CLOCK_MONOTONIC; 0: not blocked.  Never killed for it */
+	_Atomic uint64_t blocked_since_ns; /* CLOCK_MONOTONIC; 0: no.  Never killed for it */
 	char blocked_in[16];		/* constant while blocked_since_ns is set */
 	char title[32];
 	_Alignas(64) _Atomic uint64_t counter[COUNTER_PROCESSES];
@@ -156,7 +156,7 @@ struct slot_page {
 	_Atomic uint64_t sleeping;	/* enum layout_sleep: may the journal ring? */
 	_Atomic uint64_t durable_wanted; /* position somebody waits for; ring when durable */
 	_Atomic uint64_t base_seq;	/* sequence when the region was made: the ledger's zero */
-	_Atomic uint64_t effective_window_ms; /* age of the youngest key ever evicted early; 0: none */
+	_Atomic uint64_t effective_window_ms; /* age of the youngest key evicted early; 0: none */
 	_Alignas(64) _Atomic uint64_t counter[COUNTER_STREAMS];
 };
 
@@ -173,7 +173,7 @@ enum layout_trouble {
 };
 
 struct journal_stream {
-	struct cursor durable; /* the journal's cursor, the stream's durable position, the ring's gate */
+	struct cursor durable; /* the journal's cursor, durable position and ring's gate in one */
 	_Atomic uint64_t start;	 /* first tail of this region's life */
 	_Atomic uint64_t start_seq;
 	_Atomic uint64_t oldest; /* first position still in the log */
@@ -187,8 +187,8 @@ struct journal_part {
 	uint32_t slots;
 	_Atomic uint64_t active;
 	_Atomic uint64_t pid;
-	_Atomic uint64_t ready_generation; /* the region generation whose `start`s stand below */
-	_Atomic uint64_t log_end;  /* segment << 32 | offset / 8: one word, stored before any cursor */
+	_Atomic uint64_t ready_generation; /* the region generation of the `start`s below */
+	_Atomic uint64_t log_end;  /* segment << 32 | offset / 8, one word: before any cursor */
 	_Atomic uint64_t log_first; /* oldest segment on disk */
 	_Atomic uint64_t commit;   /* number of the last commit */
 	_Atomic uint64_t sleeping; /* enum layout_sleep: may an acceptor ring? */

@@ -9,11 +9,13 @@
  *	the data is mapped twice, side by side, no frame ever wraps.
  *
  *	word		written by	read by			order
- *	tail		acceptor	journal, guests, ctl	release -> acquire
- *	claimed		acceptor	guests			store, release fence, then the bytes;
- *								never goes back, over all lives of the slot
+ *	tail		acceptor	journal, guests, ctl	release, acquire
+ *	claimed		acceptor	guests			store, release fence, the bytes
  *	data[]		acceptor, only in [tail, gate + capacity)
- *	gate		journal (its durable cursor, in the journal's part), acquire here
+ *	gate		journal (its durable cursor, in its own part), acquire here
+ *
+ *	`claimed` never goes back, over all lives of the slot: a guest that is
+ *	copying now was promised so.
  *
  *	The gate is the acceptor's licence to overwrite.  A stale gate only
  *	makes the ring look fuller than it is.  A guest copies first and then

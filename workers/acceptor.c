@@ -161,8 +161,6 @@ take_slot(struct acceptor *a)
 	case SLOT_OWNER_NOT_READY:
 		return;
 	case SLOT_OWNER_DAMAGED:
-		log_line(LOG_LEVEL_ERR, "ring found damaged, stream set aside: slot=%d",
-		    w->job->slot);
 		a->has_given_up = true;
 		w->draining = true;
 		return;
@@ -197,7 +195,8 @@ settle_acks(struct acceptor *a)
 	if (a->wait.first == a->wait.last)
 		return;
 	ticket = ack_wait_failed(&a->wait, clock_mono_ns(),
-	    word_load(&journal->trouble) != LAYOUT_TROUBLE_NONE, &events);
+	    word_load(&journal->trouble) != LAYOUT_TROUBLE_NONE || ack_wait_is_lost(&a->wait),
+	    &events);
 	if (ticket != 0) {
 		counters_add(a->slot.page->counter, counter_id(STREAM, unknown), events);
 		http_server_settle(a->server, ticket, false);
@@ -230,6 +229,14 @@ acceptor_round(struct worker *w)
 	}
 	ring_journal(a, ack_wait_close(&a->wait, a->slot.ring.tail, clock_mono_ns()));
 	settle_acks(a);
+	if (word_load(&w->env->region->journal->stream[w->job->slot].retired) != 0 &&
+	    !w->draining) {
+		/* The journal found our ring damaged: another slot, another life. */
+		slot_owner_retire(&a->slot);
+		a->is_admitting = false;
+		w->draining = true;
+		http_server_drain(a->server);
+	}
 }
 
 static bool

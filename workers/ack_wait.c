@@ -62,6 +62,24 @@ ack_wait_join(struct ack_wait *w, uint64_t events, bool has_duplicate)
 	return w->ticket;
 }
 
+/*
+ * Where a stream stands, noted after the duplicates were found: so it is at the
+ * twin's end or beyond, never before.  0 when all of it is durable already.
+ */
+static uint64_t
+tail_to_wait_for(const struct ack_wait *w, uint32_t i)
+{
+	uint64_t tail;
+
+	if (counters_get(w->region->slot[i]->counter, counter_id(STREAM, takeovers)) == 0)
+		return 0;
+	tail = cursor_pos(&w->region->slot[i]->ring.tail);
+	if (word_load(&w->region->journal->stream[i].retired) == 0 &&
+	    (int64_t)(cursor_pos(&w->region->journal->stream[i].durable) - tail) >= 0)
+		return 0;
+	return tail;
+}
+
 bool
 ack_wait_close(struct ack_wait *w, uint64_t own_tail, uint64_t now_ns)
 {
@@ -77,13 +95,8 @@ ack_wait_close(struct ack_wait *w, uint64_t own_tail, uint64_t now_ns)
 	g->events = w->open_events;
 	g->own_pos = own_tail;
 	g->waits_for_all = w->has_duplicate;
-	/* Noted after the duplicates were found, so each tail is at or behind
-	 * the twin's end or beyond it, never before it. */
 	for (uint32_t i = 0; w->has_duplicate && i < w->region->slots; i++)
-		g->tails[i] = counters_get(w->region->slot[i]->counter,
-				  counter_id(STREAM, takeovers)) == 0
-		    ? 0
-		    : cursor_pos(&w->region->slot[i]->ring.tail);
+		g->tails[i] = tail_to_wait_for(w, i);
 	w->last++;
 	w->ticket++;
 	w->is_open = false;
@@ -93,18 +106,40 @@ ack_wait_close(struct ack_wait *w, uint64_t own_tail, uint64_t now_ns)
 	return true;
 }
 
-static bool
-is_durable(const struct ack_wait *w, const struct ack_group *g)
+enum progress { PROGRESS_WAITS, PROGRESS_DURABLE, PROGRESS_LOST };
+
+static enum progress
+stream_progress(const struct journal_stream *stream, uint64_t pos)
+{
+	if ((int64_t)(cursor_pos(&stream->durable) - pos) < 0)
+		return PROGRESS_WAITS;
+	/* Read after the position (acquire): the mark was set before it moved. */
+	return word_load(&stream->retired) == 0 ? PROGRESS_DURABLE : PROGRESS_LOST;
+}
+
+static enum progress
+group_progress(const struct ack_wait *w, const struct ack_group *g)
 {
 	const struct journal_stream *stream = w->region->journal->stream;
+	enum progress all = stream_progress(&stream[w->slot], g->own_pos);
 
-	if ((int64_t)(cursor_pos(&stream[w->slot].durable) - g->own_pos) < 0)
-		return false;
-	for (uint32_t i = 0; g->waits_for_all && i < w->region->slots; i++)
-		if (g->tails[i] != 0 &&
-		    (int64_t)(cursor_pos(&stream[i].durable) - g->tails[i]) < 0)
-			return false;
-	return true;
+	for (uint32_t i = 0; g->waits_for_all && i < w->region->slots; i++) {
+		enum progress one =
+		    g->tails[i] == 0 ? PROGRESS_DURABLE : stream_progress(&stream[i], g->tails[i]);
+
+		if (one == PROGRESS_LOST || all == PROGRESS_LOST)
+			return PROGRESS_LOST;
+		if (one == PROGRESS_WAITS)
+			all = PROGRESS_WAITS;
+	}
+	return all;
+}
+
+bool
+ack_wait_is_lost(const struct ack_wait *w)
+{
+	return w->first != w->last &&
+	    group_progress(w, &w->group[w->first & (w->size - 1)]) == PROGRESS_LOST;
 }
 
 uint64_t
@@ -115,7 +150,7 @@ ack_wait_durable(struct ack_wait *w)
 	while (w->first != w->last) {
 		const struct ack_group *g = &w->group[w->first & (w->size - 1)];
 
-		if (!is_durable(w, g))
+		if (group_progress(w, g) != PROGRESS_DURABLE)
 			break;
 		ticket = g->ticket;
 		w->first++;

@@ -11,6 +11,11 @@
  *	still be only in memory.  The group is over when the durable positions
  *	have passed what it noted.  Groups end in order.
  *
+ *	A stream that is set aside because its ring was damaged has its durable
+ *	position moved over what was lost.  The journal marks it retired before
+ *	it moves the position, so whoever sees a position pass looks at the mark,
+ *	and such a group fails instead.
+ *
  * PROCESS
  *	Acceptors.
  *
@@ -31,7 +36,7 @@ struct ack_group {
 	uint64_t events;      /* accepted and duplicate */
 	uint64_t own_pos;
 	bool waits_for_all;
-	uint64_t *tails; /* of every slot, if waits_for_all */
+	uint64_t *tails; /* of every slot, if waits_for_all; 0: not waited for */
 };
 
 struct ack_wait {
@@ -58,6 +63,9 @@ bool ack_wait_close(struct ack_wait *w, uint64_t own_tail, uint64_t now_ns);
 
 /* The greatest ticket that is durable now; 0: none new.  Removes those groups. */
 uint64_t ack_wait_durable(struct ack_wait *w);
+
+/* Is the first group waiting for something that was lost? */
+bool ack_wait_is_lost(const struct ack_wait *w);
 
 /* The greatest ticket whose time is up (or, with `all`, of every closed group);
  * 0: none.  *events: how many events are unknown by it.  Removes them. */

@@ -58,8 +58,6 @@ heir_round(struct worker *w)
 	case SLOT_OWNER_NOT_READY:
 		return;
 	case SLOT_OWNER_DAMAGED:
-		log_line(LOG_LEVEL_ERR, "ring found damaged, stream set aside: slot=%d",
-		    w->job->slot);
 		break;
 	case SLOT_OWNER_OK:
 		log_line(LOG_LEVEL_NOTICE, "stream put in order: slot=%d interrupted=%llu",

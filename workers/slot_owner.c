@@ -88,6 +88,17 @@ is_damaged(struct slot_owner *o, const struct ring *ring, const struct cursor *g
 	return o->was_unclean && ring_verify(ring, pos, seq) != RING_OK;
 }
 
+void
+slot_owner_retire(struct slot_owner *o)
+{
+	word_store(&o->page->retired, 1);
+	dedup_forget(&o->region->dedup);
+	log_line(LOG_LEVEL_ERR,
+	    "stream %u is set aside: its ring holds something that is no frame; what was in it and "
+	    "not in the log is lost, and the dedup window is forgotten so that retries are taken",
+	    o->slot);
+}
+
 enum slot_owner_result
 slot_owner_take(struct slot_owner *o, uint64_t generation, uint64_t pid)
 {
@@ -104,7 +115,7 @@ slot_owner_take(struct slot_owner *o, uint64_t generation, uint64_t pid)
 		begin_stream(o, stream);
 	if (word_load(&o->page->retired) != 0 || word_load(&stream->retired) != 0 ||
 	    is_damaged(o, &ring, &stream->durable)) {
-		word_store(&o->page->retired, 1);
+		slot_owner_retire(o);
 		return SLOT_OWNER_DAMAGED;
 	}
 	o->claimer = (struct dedup_claimer){ .table = o->region->dedup,

@@ -47,10 +47,13 @@ void slot_owner_lock(struct slot_owner *o, struct region *r, uint32_t slot,
 
 /*
  * Under the lock: make the slot ours.  NOT_READY may be asked again; DAMAGED
- * has set the slot's `retired` word, and the journal will pass it by.
+ * has retired the slot, and the journal will pass it by.
  */
 enum slot_owner_result slot_owner_take(struct slot_owner *o, uint64_t generation, uint64_t pid)
     __attribute__((warn_unused_result));
+
+/* The ring is damaged: mark the slot, and forget the keys of what was lost in it. */
+void slot_owner_retire(struct slot_owner *o);
 
 /* Everything is published and no claim is held: say that we let go. */
 void slot_owner_release(struct slot_owner *o);
