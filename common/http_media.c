@@ -121,11 +121,12 @@ params_fit(const uint8_t *p, const uint8_t *end)
 enum http_media
 http_media_of(struct bytes content_type)
 {
-	const uint8_t *p = content_type.ptr, *end = content_type.ptr + content_type.len, *slash;
+	const uint8_t *p = content_type.ptr, *end, *slash;
 	enum http_media media;
 
 	if (content_type.len == 0)
 		return HTTP_MEDIA_NONE;
+	end = p + content_type.len;
 	if (bytes_is(content_type, BYTES_LIT("application/json")))
 		return HTTP_MEDIA_JSON;
 	slash = token_skip(p, end);

@@ -82,11 +82,13 @@ enum http_query_result
 http_query_find(struct bytes query, const char *name, uint8_t *buf, size_t size,
     struct bytes *value)
 {
-	const uint8_t *p = query.ptr, *end = query.ptr + query.len, *stop, *eq;
+	const uint8_t *p = query.ptr, *end, *stop, *eq;
 	struct bytes found = { NULL, 0 };
 	int is_it;
 
-	while (query.len > 0 && p <= end) {
+	if (query.len == 0)
+		return HTTP_QUERY_ABSENT;
+	for (end = p + query.len;; p = stop + 1) {
 		if ((stop = memchr(p, '&', (size_t)(end - p))) == NULL)
 			stop = end;
 		if ((eq = memchr(p, '=', (size_t)(stop - p))) == NULL)
@@ -100,7 +102,8 @@ http_query_find(struct bytes query, const char *name, uint8_t *buf, size_t size,
 				eq++;
 			found = bytes_of(eq, (size_t)(stop - eq));
 		}
-		p = stop + 1;
+		if (stop == end)
+			break;
 	}
 	if (found.ptr == NULL)
 		return HTTP_QUERY_ABSENT;
