@@ -86,7 +86,7 @@ clean:
 # What a bare Debian needs, in the order in which people meet it.
 BUILD_NEEDS = gcc g++ make libevent-dev libsimdjson-dev libbsd-dev
 CHECK_NEEDS = $(BUILD_NEEDS) check libsubunit-dev clang libclang-rt-14-dev cppcheck mandoc spin \
-              strace curl jq socat python3-minimal util-linux procps
+              strace curl jq socat python3 util-linux procps
 BENCH_NEEDS = $(BUILD_NEEDS) wrk nginx-light curl
 
 .PHONY: run check check-build lint bench mutants install docs
