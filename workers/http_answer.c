@@ -107,7 +107,9 @@ open_answer(struct http_conn *conn, const struct http_answer *answer)
 	assert_that(current->conn == conn && !current->is_open && !current->is_done);
 	assert_that(answer->status >= 200 && answer->status <= 599);
 	current->is_open = true;
-	current->must_close |= answer->must_close;
+	/* A rewritten answer may have others behind it: it closes only if the
+	 * one in its place did. */
+	current->must_close |= answer->must_close && !current->is_rewrite;
 	current->start = server->out.len;
 	current->status = answer->status;
 	current->ticket = current->is_rewrite ? 0 : answer->ticket;
@@ -141,12 +143,10 @@ close_answer(struct http_conn *conn)
 	if (current->is_rewrite)
 		return;
 	count_answer(&server->counters, current->status);
-	if (current->ticket == 0)
+	if (current->ticket <= server->settled_ticket)
 		return;
 	assert_that(current->ticket >= server->last_ticket);
 	server->last_ticket = current->ticket;
-	if (current->ticket <= server->settled_ticket)
-		return;
 	http_server_held_add(server,
 	    &(struct http_held_answer){
 		.conn = conn,

@@ -11,9 +11,9 @@
  *	Connection, and leaves the body out where there must be none (HEAD, 204).
  *
  *	An answer with a ticket waits, and all behind it on that connection,
- *	until http_server_settle() passes the ticket.  Tickets never
- *	decrease over a server's life.  A ticket at or below one that has already
- *	been settled well is sent at once.
+ *	until http_server_settle() passes the ticket.  Tickets that wait
+ *	never decrease over a server's life.  A ticket at or below one that has
+ *	already been settled well is sent at once.
  *
  * PROCESS
  *	HTTP acceptors, admin.
