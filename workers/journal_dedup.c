@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	journal_dedup - fill the dedup table from the log's last window
+ *
+ * DESCRIPTION
+ *	Frames carry the hash of their event's key and the wall clock at which
+ *	they came.  A frame from the future counts as age 0: a clock that went
+ *	back must not make anybody forget.
+ *
+ * PROCESS
+ *	The journal, while no acceptor runs.
+ *
+ * SHARED STATE
+ *	Writes the dedup table.
+ */
+#include "workers/journal_parts.h"
+
+#include "common/log.h"
+#include "shm/lock.h"
+
+#define STALE_TICKS 4096
+
+bool
+journal_dedup_is_stale(const struct journal *j)
+{
+	const struct dedup *d = &j->region->dedup;
+
+	return dedup_tick(d, clock_boot_ns()) > dedup_last_sweep(d) + STALE_TICKS;
+}
+
+bool
+journal_dedup_is_free(const struct journal *j)
+{
+	char path[REGION_PATH_MAX];
+
+	for (uint32_t i = 0; i < j->slots; i++)
+		if (lock_owner(region_slot_lock(j->region, i, path)) != 0)
+			return false;
+	return true;
+}
+
+static void
+note_now(struct journal *j)
+{
+	j->dedup_tick = dedup_tick(&j->region->dedup, clock_boot_ns());
+	j->dedup_wall_ns = clock_wall_ns();
+}
+
+void
+journal_dedup_clear(struct journal *j)
+{
+	note_now(j);
+	dedup_clear(&j->region->dedup, j->dedup_tick);
+}
+
+void
+journal_dedup_take(struct journal *j, const struct frame_header *h)
+{
+	struct dedup *d = &j->region->dedup;
+	uint64_t age_ns = h->recv_ns < j->dedup_wall_ns ? j->dedup_wall_ns - h->recv_ns : 0;
+	uint64_t age = age_ns / d->header->tick_ns;
+
+	if (age >= DEDUP_WINDOW_TICKS || (h->hash_lo == 0 && h->hash_hi == 0))
+		return;
+	dedup_insert_settled(d, h->hash_lo, h->hash_hi, j->dedup_tick, age);
+	counters_add(j->part->counter, counter_id(JOURNAL, rebuilt_keys), 1);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	log_retain - which segments may go, and what holds the others
+ *
+ * DESCRIPTION
+ *	A segment may go when it is older than `retain`, its newest frame is
+ *	older than the dedup window (the table is rebuilt from the log), and
+ *	every sink's checkpoint has passed it; never the active one.  Above
+ *	max-disk `retain` yields; the window and the sinks do not.  The age of
+ *	a segment's newest frame is taken from the birth of its successor.
+ *
+ *	A sink is a folder STATE/sinks/NAME with a file `checkpoint`.  One that
+ *	cannot be read holds everything; one that is not there holds nothing.
+ *
+ * PROCESS
+ *	The journal removes; sluicectl only asks.
+ *
+ * SHARED STATE
+ *	None.
+ */
+#ifndef WORKERS_LOG_RETAIN_H
+#define WORKERS_LOG_RETAIN_H
+
+#include "workers/checkpoint.h"
+#include "workers/log_dir.h"
+
+#define LOG_RETAIN_SINKS_MAX 64
+#define LOG_RETAIN_NAME_MAX  64
+
+enum log_hold {
+	LOG_HOLD_NONE = 0, /* may go */
+	LOG_HOLD_ACTIVE,
+	LOG_HOLD_RETAIN, /* until_ns */
+	LOG_HOLD_WINDOW, /* until_ns */
+	LOG_HOLD_SINK,	 /* sink, stream, pos */
+};
+
+struct log_retain_sink {
+	char name[LOG_RETAIN_NAME_MAX];
+	bool is_bad; /* its checkpoint cannot be read */
+	struct checkpoint at;
+};
+
+struct log_retain_rules {
+	uint64_t retain_ns;
+	uint64_t window_ns;
+	uint64_t max_disk_bytes; /* 0: no cap */
+};
+
+struct log_retain_answer {
+	enum log_hold hold;
+	uint64_t until_ns; /* wall clock */
+	const struct log_retain_sink *sink;
+	uint32_t stream;
+	uint64_t pos;
+};
+
+struct log_retain {
+	struct log_retain_rules rules;
+	struct log_retain_sink *sink; /* LOG_RETAIN_SINKS_MAX */
+	size_t n_sinks;
+	bool has_more_sinks; /* more than can be listed: hold all */
+};
+
+void log_retain_init(struct log_retain *r, const struct log_retain_rules *rules);
+void log_retain_free(struct log_retain *r);
+
+/* Read state_dir/sinks/NAME/checkpoint of all; no such folder: none. */
+void log_retain_load_sinks(struct log_retain *r, const char *state_dir);
+
+/*
+ * What holds the segment whose successor has this header (NULL: it has none
+ * that is readable)?  disk_bytes: of the whole log now.
+ */
+void log_retain_ask(const struct log_retain *r, const struct log_segment_header *successor,
+    uint64_t disk_bytes, uint64_t now_ns, struct log_retain_answer *answer);
+
+#endif
