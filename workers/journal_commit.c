@@ -319,7 +319,7 @@ publish_retired(struct journal *j)
 		worker_error(j->w,
 		    "stream %u: its ring holds something that is no frame: set aside up to %llu, "
 		    "its slot takes no more events",
-		    i, (unsigned long long)j->stream[i].end);
+		    i, (unsigned long long)j->next_pos[i]);
 	}
 }
 
@@ -353,9 +353,11 @@ journal_commit(struct journal *j)
 			begin_trouble(j, r);
 			return false;
 		}
-		publish(j, j->part_list, n);
 	}
+	/* The mark first: whoever sees a position pass over what was lost looks
+	 * at the mark, and must find it. */
 	publish_retired(j);
+	publish(j, j->part_list, n);
 	if (n > 0)
 		ring_waiting(j);
 	return true;
