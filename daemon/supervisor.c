@@ -236,6 +236,7 @@ ask_to_end(struct supervisor *s, enum roles_order order)
 {
 	s->order = order;
 	s->order_ticks = 0;
+	s->had_late = false;
 	for (int i = 0; i < SUPERVISOR_PROCESS_MAX; i++) {
 		struct process *p = &s->process[i];
 
@@ -288,38 +289,53 @@ end_late(struct supervisor *s, struct process *p)
 	(void)kill(p->pid, SIGKILL);
 }
 
-/* One more tick of a stop: is this order over, or its time? */
-static void
-go_on_stopping(struct supervisor *s, bool is_tick)
+/* Ends those whose time is over; returns how many are left. */
+static int
+end_order(struct supervisor *s, bool is_over, bool is_over_for_heirs)
 {
-	unsigned limit = supervisor_watch_ticks(s->cfg->global.drain_time_ms);
 	int left = 0;
 
-	if (is_tick)
-		s->order_ticks++;
-	if (s->order == ROLES_FIRST)
-		supervisor_watch_heirs(s);
 	for (int i = 0; i < SUPERVISOR_PROCESS_MAX; i++) {
 		struct process *p = &s->process[i];
 
 		if (!is_in_order(p, s->order))
 			continue;
-		if (s->order_ticks > limit && p->state == PROCESS_WAITING) {
-			/* An heir that cannot be: the next start makes one. */
-			*p = (struct process){.state = PROCESS_NONE};
+		left++;
+		if (!(p->job.role == LAYOUT_ROLE_HEIR ? is_over_for_heirs : is_over))
+			continue;
+		if (p->state == PROCESS_RUNNING) {
+			end_late(s, p);
 			continue;
 		}
-		left++;
-		if (s->order_ticks > limit)
-			end_late(s, p);
+		/* An heir that cannot be: the next start makes one. */
+		*p = (struct process){ .state = PROCESS_NONE };
+		left--;
 	}
-	if (left > 0) {
-		systemd_status(&s->systemd, "stopping; %d %s left", left,
-		    s->order == ROLES_FIRST    ? "acceptors"
-		    : s->order == ROLES_SECOND ? "journal"
-					       : "admin");
+	return left;
+}
+
+/* Is this order over, or its time?  Heirs of those that were killed get a
+ * drain-time of their own. */
+static void
+go_on_stopping(struct supervisor *s, bool is_tick)
+{
+	static const char *const who[] = { "acceptors", "journal", "admin" };
+	bool is_late;
+	int left;
+
+	if (is_tick)
+		s->order_ticks++;
+	is_late = s->order_ticks > supervisor_watch_ticks(s->cfg->global.drain_time_ms);
+	if (s->order == ROLES_FIRST && !(is_late && s->had_late))
+		supervisor_watch_heirs(s);
+	left = end_order(s, is_late || s->had_late, is_late && s->had_late);
+	if (is_late && !s->had_late) {
+		s->had_late = true;
+		s->order_ticks = 0;
+	}
+	systemd_status(&s->systemd, "stopping; %s left: %d", who[s->order], left);
+	if (left > 0)
 		return;
-	}
 	if (s->order != ROLES_LAST)
 		ask_to_end(s, s->order + 1);
 	else

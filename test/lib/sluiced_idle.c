@@ -54,7 +54,9 @@ command(struct worker *w, const char *line, struct text_out *out)
 	}
 	if (strcmp(line, "nap") == 0) {
 		worker_blocked(w, "test");
-		(void)sleep(3);
+		/* As the kernel does in fdatasync(2): signals wait. */
+		for (uint64_t end = w->now_ns + 4 * CLOCK_NS_PER_S; clock_mono_ns() < end;)
+			(void)usleep(10000);
 		worker_unblocked(w);
 	} else if (strcmp(line, "panic") == 0) {
 		PANIC("told to panic");

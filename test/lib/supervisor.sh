@@ -67,7 +67,7 @@ is_ready() { said 'ready: http on'; }
 times_said() { [ "$(grep -cE -- "$2" "$log")" -ge "$1" ]; }
 
 # ask NAME COMMAND: a line to a stage's socket.
-ask() { echo "$2" | socat -t 5 - "UNIX-CONNECT:$T/run/stage/${1// /-}.sock" 2>/dev/null; }
+ask() { echo "$2" | socat -t 8 - "UNIX-CONNECT:$T/run/stage/${1// /-}.sock" 2>/dev/null; }
 info() { ask "$1" 'show info' | sed -n "s/^$2: //p"; }
 # The pid of a stage, from its title; only children of this supervisor.
 pid_of() {
