@@ -101,7 +101,6 @@ protocol() {
 	unset NOTIFY_SOCKET WATCHDOG_USEC
 	check "ready" wait_for notified '^READY=1$'
 	check "pid" wait_for notified "^MAINPID=$sup\$"
-	check "status on the way" notified '^STATUS=[0-3] of 4 stages ready; starting '
 	check "status" wait_for notified '^STATUS=4 of 4 stages ready$'
 	check "watchdog" wait_for notified '^WATCHDOG=1$'
 	check "stages know nothing of it" no grep -q NOTIFY_SOCKET "/proc/$(pid_of admin)/environ"
