@@ -11,29 +11,14 @@
  */
 #include "daemon/roles.h"
 
-#include "workers/heir.h"
-#if __has_include("workers/acceptor.c")
 #include "workers/acceptor.h"
-#define HTTP_OPS &acceptor_http_ops
-#else
-#define HTTP_OPS NULL
-#endif
-#if __has_include("workers/admin.c")
 #include "workers/admin.h"
-#define ADMIN_OPS &admin_ops
-#else
-#define ADMIN_OPS NULL
-#endif
-#if __has_include("workers/journal.c")
+#include "workers/heir.h"
 #include "workers/journal.h"
-#define JOURNAL_OPS &journal_ops
-#else
-#define JOURNAL_OPS NULL
-#endif
 
 static const struct role table[] = {
     {.role = LAYOUT_ROLE_HTTP,
-	.ops = HTTP_OPS,
+	.ops = &acceptor_http_ops,
 	.order = ROLES_FIRST,
 	.has_slot = true,
 	.has_dedup = true,
@@ -47,13 +32,13 @@ static const struct role table[] = {
     /* The journal fills the dedup table from the log after a reboot, before
      * any acceptor may touch it. */
     {.role = LAYOUT_ROLE_JOURNAL,
-	.ops = JOURNAL_OPS,
+	.ops = &journal_ops,
 	.order = ROLES_SECOND,
 	.has_dedup = true,
 	.has_journal = true,
 	.is_lasting = true},
     {.role = LAYOUT_ROLE_ADMIN,
-	.ops = ADMIN_OPS,
+	.ops = &admin_ops,
 	.order = ROLES_LAST,
 	.has_admin = true,
 	.is_lasting = true},
@@ -63,7 +48,7 @@ const struct role *
 roles_find(enum layout_role role)
 {
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-		if (table[i].role == role && table[i].ops != NULL)
+		if (table[i].role == role)
 			return &table[i];
 	return NULL;
 }

@@ -38,7 +38,7 @@ struct role {
 	bool is_lasting;    /* runs as long as the daemon; not: ends by itself */
 };
 
-/* NULL: no such role in this build. */
+/* NULL: no such role. */
 const struct role *roles_find(enum layout_role role);
 /* Does a stage ask for no more than its row? */
 bool roles_may(

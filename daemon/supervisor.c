@@ -115,15 +115,11 @@ add_processes(struct supervisor *s)
 {
 	unsigned number = 0;
 
-	/* A build without some stage runs the others. */
-	if (roles_find(LAYOUT_ROLE_JOURNAL) != NULL)
-		(void)supervisor_fork_add(s, LAYOUT_ROLE_JOURNAL, 0, -1);
-	if (roles_find(LAYOUT_ROLE_HTTP) != NULL)
-		for (int l = 0; l < s->cfg->listens; l++)
-			for (int i = 0; i < s->cfg->listen[l].processes; i++)
-				(void)supervisor_fork_add(s, LAYOUT_ROLE_HTTP, number++, l);
-	if (roles_find(LAYOUT_ROLE_ADMIN) != NULL)
-		(void)supervisor_fork_add(s, LAYOUT_ROLE_ADMIN, 0, -1);
+	(void)supervisor_fork_add(s, LAYOUT_ROLE_JOURNAL, 0, -1);
+	for (int l = 0; l < s->cfg->listens; l++)
+		for (int i = 0; i < s->cfg->listen[l].processes; i++)
+			(void)supervisor_fork_add(s, LAYOUT_ROLE_HTTP, number++, l);
+	(void)supervisor_fork_add(s, LAYOUT_ROLE_ADMIN, 0, -1);
 }
 
 static void
@@ -308,7 +304,7 @@ end_order(struct supervisor *s, bool is_over, bool is_over_for_heirs)
 			continue;
 		}
 		/* An heir that cannot be: the next start makes one. */
-		*p = (struct process){ .state = PROCESS_NONE };
+		*p = (struct process){.state = PROCESS_NONE};
 		left--;
 	}
 	return left;
@@ -319,7 +315,7 @@ end_order(struct supervisor *s, bool is_over, bool is_over_for_heirs)
 static void
 go_on_stopping(struct supervisor *s, bool is_tick)
 {
-	static const char *const who[] = { "acceptors", "journal", "admin" };
+	static const char *const who[] = {"acceptors", "journal", "admin"};
 	bool is_late;
 	int left;
 

@@ -174,10 +174,6 @@ fork_one(struct supervisor *s, struct process *p, uint64_t now_ns)
 	uint64_t heartbeat;
 	pid_t pid;
 
-	if (role == NULL) {
-		again(p, now_ns, "this build has no such stage");
-		return;
-	}
 	if (!find_place(s, p, role, now_ns))
 		return;
 	p->job.generation = word_load(&h->next_generation) + 1;
