@@ -22,10 +22,14 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/panic.h"
+#include "shm/page.h"
 #include "shm/word.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#define WARM_STEP (64u << 20) /* touched between two heartbeats */
 
 static void
 acceptor_rights(const struct worker_job *job, struct region_rights *rights)
@@ -110,7 +114,7 @@ prepare_admission(struct acceptor *a)
 		.depth_max = (size_t)a->cfg->max_depth,
 		.needs_id = env->cfg->dedup.key == CONFIG_DEDUP_KEY_ID };
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < ADMIT_AHEAD; i++)
 		a->admit.reader[i] = event_reader_new(&limits);
 	a->admit.slot = &a->slot;
 	a->admit.dedup_key = env->dedup_key;
@@ -125,14 +129,33 @@ prepare_admission(struct acceptor *a)
 	    dedup_sweep_step(&env->region->dedup, WORKER_TICK_MS * CLOCK_NS_PER_MS);
 }
 
+/* Touch all that this process will write, so that no event waits for a page to
+ * be found and cleared.  The bytes were allocated when the slot was taken; an
+ * old kernel that cannot do it (before 5.14) finds them one by one later. */
+static void
+warm_up(struct worker *w, void *at, size_t len)
+{
+	for (size_t off = 0; off < len; off += WARM_STEP) {
+		size_t left = len - off;
+
+		if (madvise((uint8_t *)at + off, left < WARM_STEP ? left : WARM_STEP,
+			MADV_POPULATE_WRITE) == -1)
+			return;
+		page_beat(w->page);
+	}
+}
+
 static void
 acceptor_start(struct worker *w)
 {
+	const struct region *r = w->env->region;
 	struct acceptor *a = w->stage;
 	struct http_limits limits = limits_of(a->cfg);
 	struct event *bell;
 
 	a->started_ns = clock_wall_ns();
+	warm_up(w, r->dedup.header, r->dedup_len);
+	warm_up(w, r->ring_data[w->job->slot], 2 * r->ring_capacity);
 	prepare_admission(a);
 	ack_wait_init(&a->wait, w->env->region, (uint32_t)w->job->slot,
 	    (uint64_t)a->cfg->durable_timeout_ms * CLOCK_NS_PER_MS);

@@ -4,8 +4,8 @@
  *	acceptor_batch - a batch: split it, decide each event, answer once
  *
  * DESCRIPTION
- *	The body is split whole before anything is admitted.  Then the next
- *	event is read while the current one is decided (admit.h says why), and
+ *	The body is split whole before anything is admitted.  Then some events
+ *	are read before the first of them is decided (admit.h says why), and
  *	each result is written straight into the connection's output.
  *
  * PROCESS
@@ -136,19 +136,20 @@ static void
 admit_all(struct acceptor *a, const struct admit_request *shared, size_t n, struct http_out *out,
     struct tally *t)
 {
-	struct admit_event e[2];
+	struct admit_event e[ADMIT_AHEAD];
 
-	if (n > 0)
-		admit_read(&a->admit, a->slices[0], &e[0]);
-	for (size_t i = 0; i < n; i++) {
-		struct admit_event *now = &e[i % 2];
+	for (size_t i = 0; i < n; i += ADMIT_AHEAD) {
+		size_t ahead = n - i < ADMIT_AHEAD ? n - i : ADMIT_AHEAD;
 
-		if (i + 1 < n)
-			admit_read(&a->admit, a->slices[i + 1], &e[(i + 1) % 2]);
-		t->n[admit_decide(&a->admit, shared, now)]++;
-		if (i > 0)
-			http_out_byte(out, ',');
-		write_result(a, out, now);
+		for (size_t k = 0; k < ahead; k++)
+			admit_read(&a->admit, a->slices[i + k], &e[k]);
+		admit_fetch(&a->admit, e, ahead);
+		for (size_t k = 0; k < ahead; k++) {
+			t->n[admit_decide(&a->admit, shared, &e[k])]++;
+			if (i + k > 0)
+				http_out_byte(out, ',');
+			write_result(a, out, &e[k]);
+		}
 	}
 }
 

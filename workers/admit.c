@@ -95,7 +95,7 @@ admit_read(struct admit *a, struct bytes body, struct admit_event *e)
 {
 	struct event_reader *reader = a->reader[a->next_reader];
 
-	a->next_reader ^= 1;
+	a->next_reader = (a->next_reader + 1) % ADMIT_AHEAD;
 	COUNT(a, received);
 	if (event_read(reader, body, &e->event, &e->error) != EVENT_OK) {
 		e->verdict = VERDICT_INVALID;
@@ -104,7 +104,14 @@ admit_read(struct admit *a, struct bytes body, struct admit_event *e)
 	}
 	e->verdict = VERDICT_ACCEPTED;
 	e->hash = event_key_hash(a->dedup_key, 0, &e->event, a->key_kind);
-	dedup_prefetch(&a->slot->claimer.table, e->hash.hi);
+}
+
+void
+admit_fetch(const struct admit *a, const struct admit_event *e, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (e[i].verdict != VERDICT_INVALID)
+			dedup_prefetch(&a->slot->claimer.table, e[i].hash.hi);
 }
 
 static enum verdict

@@ -10,9 +10,12 @@
  *	client's retry would be refused as a duplicate; putting without a claim
  *	lets two acceptors pass the same event.
  *
- *	admit_event() is the whole of it.  For a batch the two halves are called
- *	apart, so that the next event's place in the table is being fetched while
- *	this one is decided: admit_read() of n + 1, then admit_decide() of n.
+ *	admit_event() is the whole of it.  For a batch it is taken apart: read
+ *	up to ADMIT_AHEAD events, fetch their places in the table all at once,
+ *	then decide them in order.  The table is far larger than the TLB, and a
+ *	processor walks the page tables for several look-ups side by side only
+ *	when nothing stands between them (measured: a walk alone costs 0.25 us
+ *	an event, of 0.9).
  *
  * PROCESS
  *	Acceptors.
@@ -50,9 +53,13 @@ const char *admit_retry_text(enum admit_retry r);
 	"The log did not confirm in time, so whether this is stored is not known; send it again "  \
 	"with the same key, that is safe."
 
+/* Events that may be read before the first of them is decided. */
+#define ADMIT_AHEAD 8
+
 struct admit {
 	struct slot_owner *slot;
-	struct event_reader *reader[2]; /* an event's texts live until its reader's next read */
+	/* An event's texts live until its reader's next read. */
+	struct event_reader *reader[ADMIT_AHEAD];
 	unsigned next_reader;
 	const uint8_t *dedup_key;
 	enum event_key_kind key_kind;
@@ -76,10 +83,12 @@ struct admit_event {
 	uint64_t pos;		   /* ACCEPTED: where it stands in the stream */
 };
 
-/* First half: count it as received, parse, validate, hash, fetch its bucket.
- * e->verdict is INVALID or not decided yet (ACCEPTED stands there). */
+/* First: count it as received, parse, validate, hash.  e->verdict is INVALID or not
+ * decided yet (ACCEPTED stands there).  *e is valid until ADMIT_AHEAD further reads. */
 void admit_read(struct admit *a, struct bytes body, struct admit_event *e);
-/* Second half: claim, put, settle.  Does nothing to an INVALID one. */
+/* Between the two, if anything: have the places of n events fetched. */
+void admit_fetch(const struct admit *a, const struct admit_event *e, size_t n);
+/* Last: claim, put, settle.  Does nothing to an INVALID one. */
 enum verdict admit_decide(struct admit *a, const struct admit_request *rq, struct admit_event *e);
 
 enum verdict admit_event(struct admit *a, const struct admit_request *rq, struct bytes body,
