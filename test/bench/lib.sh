@@ -3,7 +3,7 @@
 
 bench_begin() {
 	for tool in $bin/bench_ring $bin/bench_batch $bin/bench_sync $bin/bench_latency \
-		build/release/sluiced build/release/sluicectl; do
+		build/release/sluiced; do
 		[ -x "$tool" ] || { echo "$tool is not built: run make bench" >&2; exit 1; }
 	done
 	mkdir -p "${BENCH_DIR:-build}"

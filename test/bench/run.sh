@@ -38,10 +38,11 @@ wrk_run() {
 		"http://127.0.0.1:$2/events$3" -- "$data" "$(next_base)" >"$dir/wrk.out" 2>&1 ||
 		die "wrk: $(cat "$dir/wrk.out")"
 	cpu_since
-	n=$(word_after requests "$dir/wrk.out")
-	[ "$(word_after bad "$dir/wrk.out")" = 0 ] || die "wrk saw refusals: $(cat "$dir/wrk.out")"
-	note "$1.rate" "$(word_after rate "$dir/wrk.out")"
-	note_cpu "$1" "$n" "$(word_after seconds "$dir/wrk.out")"
+	grep '^requests ' "$dir/wrk.out" >"$dir/wrk.line"
+	n=$(word_after requests "$dir/wrk.line")
+	[ "$(word_after bad "$dir/wrk.line")" = 0 ] || die "wrk saw refusals: $(cat "$dir/wrk.out")"
+	note "$1.rate" "$(word_after rate "$dir/wrk.line")"
+	note_cpu "$1" "$n" "$(word_after seconds "$dir/wrk.line")"
 }
 
 measure_single() {
