@@ -317,7 +317,7 @@ is_over(struct sender *s, uint64_t now_ns)
 	bool is_all = ctl_send_input_is_done(&s->input) && s->fresh == NULL && s->queue == NULL &&
 	    !is_busy(s);
 
-	if (s->has_failed || is_interrupted || is_all)
+	if (is_all)
 		return true;
 	if (s->queue == NULL && s->fresh == NULL)
 		s->progress_ns = now_ns; /* waiting for input is no trouble */
@@ -365,7 +365,7 @@ send_all(struct sender *s)
 	uint64_t now = clock_mono_ns();
 
 	s->report.start_ns = s->progress_ns = now;
-	for (;;) {
+	while (!s->has_failed && !is_interrupted) {
 		hand_out(s, now);
 		if (is_over(s, now))
 			break;
@@ -396,6 +396,7 @@ parse_options(struct sender *s, int argc, char **argv)
 	int64_t n;
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'u') {
 			s->url = optarg;
@@ -419,7 +420,8 @@ parse_options(struct sender *s, int argc, char **argv)
 				return ctl_usage("send", "--rate is events a second, 1 or more");
 			s->rate = (uint64_t)n;
 		} else {
-			return CTL_USAGE;
+			return ctl_usage("send", "unknown or incomplete option %s",
+			    argv[optind - 1]);
 		}
 	}
 	if (optind + 1 != argc)

@@ -85,8 +85,9 @@ ctl_send_report_progress(struct ctl_send_report *r, const struct ctl_send_input 
 	if (now_ns - r->said_ns < (is_terminal ? TERMINAL_NS : LINES_NS))
 		return;
 	r->said_ns = now_ns;
-	if (in->total > 0 && in->bytes > 0 && took > 0) {
-		double part = (double)in->bytes / (double)in->total;
+	if (in->total > 0 && done > 0) {
+		double part = (double)in->bytes / (double)in->total * (double)done /
+		    (double)in->lines;
 
 		part = part > 1 ? 1 : part;
 		(void)snprintf(left, sizeof left, ", %.0f%%, %s left", part * 100,

@@ -92,10 +92,16 @@ ask(struct ctl *ctl, const char *line, struct text_out *answer)
 	return CTL_OK;
 }
 
+static bool
+begins_with(const struct text_out *t, const char *what)
+{
+	return t->len >= strlen(what) && memcmp(t->buf, what, strlen(what)) == 0;
+}
+
 static int
 print_answer(const struct text_out *answer)
 {
-	if (answer->len > 8 && memcmp(answer->buf, "unknown ", 8) == 0) {
+	if (begins_with(answer, "unknown command") || begins_with(answer, "no counters of a stage")) {
 		(void)fprintf(stderr, "sluicectl: %s", answer->buf);
 		return CTL_USAGE;
 	}
@@ -149,9 +155,10 @@ ctl_stat(struct ctl *ctl, int argc, char **argv)
 	char line[LINE_MAX_BYTES];
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == '?')
-			return CTL_USAGE;
+			return ctl_usage("stat", "unknown option %s", argv[optind - 1]);
 		if (ctl->is_json)
 			return ctl_usage("stat", "--json shows everything: leave the other out");
 		form = c == 'a' ? "show stat all" : "show stat typed";
