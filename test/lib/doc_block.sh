@@ -26,5 +26,5 @@ if [ "$update" = -u ]; then
 	exit 0
 fi
 diff -u "$page" "$work/page" || true
-echo "$page: not what the code says; update it with $0 ... -u (see test/lint/)"
+echo "$page: not what the code says; its test/lint script with -u writes it"
 exit 1
