@@ -18,6 +18,10 @@
 
 #include "common/log.h"
 #include "shm/lock.h"
+#include "workers/log_reader.h"
+
+#include <errno.h>
+#include <string.h>
 
 #define STALE_TICKS 4096
 
@@ -65,4 +69,50 @@ journal_dedup_take(struct journal *j, const struct frame_header *h)
 		return;
 	dedup_insert_settled(d, h->hash_lo, h->hash_hi, j->dedup_tick, age);
 	counters_add(j->part->counter, counter_id(JOURNAL, rebuilt_keys), 1);
+}
+
+size_t
+journal_dedup_first(const struct journal *j, const struct log_chain *chain)
+{
+	uint64_t window_ns = (uint64_t)j->w->env->cfg->dedup.window_ms * CLOCK_NS_PER_MS;
+	uint64_t now_ns = clock_wall_ns();
+	size_t first = log_dir_find(chain, 0);
+
+	/* All of a segment is older than the birth of its successor. */
+	for (size_t i = first; i < chain->n; i = log_dir_find(chain, chain->at[i].number + 1)) {
+		const struct log_segment *s = &chain->at[i];
+
+		if (s->is_readable && now_ns > s->created_ns && now_ns - s->created_ns > window_ns)
+			first = i;
+	}
+	return first;
+}
+
+void
+journal_dedup_rebuild(struct journal *j, uint64_t end)
+{
+	struct log_reader r;
+	struct log_item item;
+	size_t first;
+	uint64_t before = counters_get(j->part->counter, counter_id(JOURNAL, rebuilt_keys));
+
+	if (log_reader_open(&r, j->dirfd, end) == -1) {
+		worker_error(j->w, "cannot refill the dedup table from the log: %s", strerror(errno));
+		return;
+	}
+	first = journal_dedup_first(j, &r.chain);
+	if (first < r.chain.n &&
+	    log_reader_seek_place(&r, r.chain.at[first].number, 0) == LOG_READER_FOUND)
+		for (;;) {
+			enum log_item_kind kind = log_reader_next(&r, &item);
+
+			if (kind == LOG_ITEM_END || kind == LOG_ITEM_ERROR)
+				break;
+			if (kind == LOG_ITEM_FRAME && item.h.type == FRAME_EVENT)
+				journal_dedup_take(j, &item.h);
+		}
+	log_line(LOG_LEVEL_NOTICE, "the dedup table was too old: refilled with %llu keys",
+	    (unsigned long long)(counters_get(j->part->counter, counter_id(JOURNAL, rebuilt_keys)) -
+		before));
+	log_reader_close(&r);
 }

@@ -96,6 +96,8 @@ bool journal_dedup_is_free(const struct journal *j);
 void journal_dedup_clear(struct journal *j);
 /* One EVENT frame of the log. */
 void journal_dedup_take(struct journal *j, const struct frame_header *h);
+/* Index of the first segment with frames of the window. */
+size_t journal_dedup_first(const struct journal *j, const struct log_chain *chain);
 /* Refill it up to `end` (a log_end). */
 void journal_dedup_rebuild(struct journal *j, uint64_t end);
 

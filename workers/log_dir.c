@@ -177,7 +177,6 @@ static int
 fill(struct log_segment *s, int dirfd, struct log_segment_header *h)
 {
 	char name[LOG_DIR_NAME_LEN];
-	enum log_format_result why;
 	struct stat st;
 	int rc;
 
@@ -187,7 +186,7 @@ fill(struct log_segment *s, int dirfd, struct log_segment_header *h)
 	s->bytes = (uint64_t)st.st_size;
 	if (s->is_checked)
 		return 0;
-	rc = log_dir_read_header(dirfd, s->number, h, &why);
+	rc = log_dir_read_header(dirfd, s->number, h, &s->why);
 	if (rc == -1)
 		return -1;
 	s->is_checked = true;
@@ -197,6 +196,7 @@ fill(struct log_segment *s, int dirfd, struct log_segment_header *h)
 		s->prev_end = h->prev_end;
 		s->salt = h->salt;
 		s->created_ns = h->created_ns;
+		memcpy(s->instance, h->instance, sizeof s->instance);
 	}
 	return 0;
 }

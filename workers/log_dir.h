@@ -35,6 +35,8 @@ struct log_segment {
 	uint64_t end;	/* the log's bytes end here; of the newest: UINT64_MAX, unknown */
 	uint64_t salt;
 	uint64_t created_ns;
+	uint8_t instance[16];
+	enum log_format_result why; /* ... the header is not readable */
 	bool is_readable; /* the header could be read; else prev, salt, created_ns mean nothing */
 	bool is_stray;	  /* not part of the chain */
 	bool is_checked;  /* the header was looked at */
