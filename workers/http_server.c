@@ -209,6 +209,7 @@ http_server_drain(struct http_server *server)
 {
 	struct http_conn *conn, *next;
 
+	assert_that(server->current.conn == NULL);
 	server->is_draining = true;
 	server->accept_again_ms = 0;
 	http_server_listen_close(server);

@@ -15,7 +15,7 @@
  *	answered here; the handler never sees such a request.
  *
  *	Not reentrant: callbacks must not call http_server_settle(),
- *	http_server_tick() or http_server_free().
+ *	http_server_tick(), http_server_drain() or http_server_free().
  *
  * PROCESS
  *	HTTP acceptors, admin.  One thread.
@@ -130,7 +130,8 @@ void http_server_settle(struct http_server *server, uint64_t upto_ticket, bool i
 uint64_t http_server_waiting(const struct http_server *server);
 
 /* Stop accepting (listening sockets are closed), close what is idle, let the
- * rest finish with "Connection: close", then callbacks->drained(). */
+ * rest finish with "Connection: close", then callbacks->drained() from the loop.
+ * Requests that have just come on idle connections are handled inside. */
 void http_server_drain(struct http_server *server);
 bool http_server_is_empty(const struct http_server *server);
 
