@@ -85,7 +85,7 @@ END_TEST
 
 START_TEST(seventeenth_text_takes_the_place_of_the_oldest)
 {
-	char name[8];
+	char name[16];
 	bool is_new;
 
 	for (int i = 0; i < LAYOUT_ERRORS; i++) {
