@@ -25,7 +25,7 @@
 
 static const struct ctl_command commands[] = {
 #define CTL_COMMAND(name, function, needs, raw, arguments, help, text, exits)                      \
-	{ name, function, needs, raw, arguments, help, text, exits },
+	{name, function, needs, raw, arguments, help, text, exits},
 #include "daemon/commands.def"
 #undef CTL_COMMAND
 };
@@ -83,7 +83,7 @@ ctl_usage(const char *command, const char *fmt, ...)
 static int
 dial(const char *path)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd, saved;
 
 	if (strlen(path) >= sizeof sun.sun_path) {
@@ -107,7 +107,7 @@ dial(const char *path)
 static int
 wait_for(int fd, short events, uint64_t until_ns)
 {
-	struct pollfd p = { .fd = fd, .events = events };
+	struct pollfd p = {.fd = fd, .events = events};
 	uint64_t now = clock_mono_ns();
 	int n;
 
@@ -182,7 +182,8 @@ ctl_region(const struct ctl *ctl, struct region *region)
 	case REGION_OK:
 		return CTL_OK;
 	case REGION_ABSENT:
-		ctl_say("%s: no daemon has run here: start sluiced, or say --runtime-dir or --config",
+		ctl_say(
+		    "%s: no daemon has run here: start sluiced, or say --runtime-dir or --config",
 		    ctl->runtime_dir);
 		break;
 	case REGION_OTHER_BOOT:

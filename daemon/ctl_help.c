@@ -22,11 +22,13 @@ list_commands(void)
 	const struct ctl_command *c;
 	size_t n;
 
-	(void)printf("usage: sluicectl [-c FILE] [--runtime-dir DIR] [--state-dir DIR] COMMAND ...\n");
+	(void)printf(
+	    "usage: sluicectl [-c FILE] [--runtime-dir DIR] [--state-dir DIR] COMMAND ...\n");
 	c = ctl_table(&n);
 	for (size_t i = 0; i < n; i++)
 		(void)printf("  %-8s %s\n", c[i].name, c[i].help);
-	(void)printf("sluicectl COMMAND --help says more; the configuration is %s or SLUICE_CONF.\n",
+	(void)printf(
+	    "sluicectl COMMAND --help says more; the configuration is %s or SLUICE_CONF.\n",
 	    "/etc/sluice/sluice.conf");
 }
 
@@ -56,10 +58,11 @@ ctl_version(struct ctl *ctl, int argc, char **argv)
 	if (argc > 1)
 		return ctl_usage("version", "version takes no argument");
 	if (ctl->is_json)
-		(void)printf("{\"version\":\"%s\",\"layout\":%d}\n", SLUICE_VERSION,
-		    LAYOUT_VERSION);
+		(void)printf(
+		    "{\"version\":\"%s\",\"layout\":%d}\n", SLUICE_VERSION, LAYOUT_VERSION);
 	else
-		(void)printf("sluice %s, shared memory layout %d\n", SLUICE_VERSION, LAYOUT_VERSION);
+		(void)printf(
+		    "sluice %s, shared memory layout %d\n", SLUICE_VERSION, LAYOUT_VERSION);
 	return CTL_OK;
 }
 

@@ -27,12 +27,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_URL	 "http://127.0.0.1:3001"
-#define BACK_OFF_MIN_NS	 (100 * CLOCK_NS_PER_MS)
-#define BACK_OFF_MAX_NS	 (5 * CLOCK_NS_PER_S)
-#define PATIENCE_NS	 (10 * CLOCK_NS_PER_S)
+#define DEFAULT_URL      "http://127.0.0.1:3001"
+#define BACK_OFF_MIN_NS  (100 * CLOCK_NS_PER_MS)
+#define BACK_OFF_MAX_NS  (5 * CLOCK_NS_PER_S)
+#define PATIENCE_NS      (10 * CLOCK_NS_PER_S)
 #define LONG_PATIENCE_NS (600 * CLOCK_NS_PER_S)
-#define WAIT_MS		 20
+#define WAIT_MS          20
 
 struct sender {
 	const char *url, *ack, *file;
@@ -128,8 +128,8 @@ apply_results(struct sender *s, struct ctl_send_batch *b, const struct ctl_send_
 
 		s->report.verdict[r->verdict]++;
 		if (r->verdict == CTL_SEND_INVALID)
-			ctl_send_report_invalid(&s->report, b->line[i].number, r->code, r->message,
-			    r->pointer);
+			ctl_send_report_invalid(
+			    &s->report, b->line[i].number, r->code, r->message, r->pointer);
 		if (r->verdict < CTL_SEND_RETRY) {
 			s->progress_ns = now_ns;
 			continue;
@@ -158,8 +158,7 @@ apply_too_large(struct sender *s, struct ctl_send_batch *b, struct bytes body, u
 	if (b->n == 1) {
 		s->report.verdict[CTL_SEND_INVALID]++;
 		s->progress_ns = now_ns;
-		ctl_send_report_invalid(&s->report, b->line[0].number,
-		    BYTES_LIT("body_too_large"),
+		ctl_send_report_invalid(&s->report, b->line[0].number, BYTES_LIT("body_too_large"),
 		    BYTES_LIT("the listener refuses a body of this length"), BYTES_LIT(""));
 		ctl_send_batch_free(b);
 		return;
@@ -199,8 +198,8 @@ apply(struct sender *s, struct ctl_send_batch *b, const struct ctl_send_answer *
 		return;
 	}
 	if (answer->status < 300)
-		(void)snprintf(line, sizeof line, "%s: what it answered is not about %u events",
-		    s->url, b->n);
+		(void)snprintf(
+		    line, sizeof line, "%s: what it answered is not about %u events", s->url, b->n);
 	fail(s, line);
 	enqueue(s, b, now_ns);
 }
@@ -231,8 +230,8 @@ step(struct sender *s, struct ctl_send_conn *c, short revents, uint64_t now_ns)
 		enqueue(s, b, now_ns);
 		return;
 	case CTL_SEND_NO_HTTP:
-		(void)snprintf(line, sizeof line, "%.200s does not answer as a Sluice listener does",
-		    s->url);
+		(void)snprintf(
+		    line, sizeof line, "%.200s does not answer as a Sluice listener does", s->url);
 		fail(s, line);
 		c->batch = NULL;
 		if (b != NULL)
@@ -278,7 +277,8 @@ hand_out(struct sender *s, uint64_t now_ns)
 
 		if (c->state == CTL_SEND_CONNECTING)
 			is_coming = true;
-		if (c->state == CTL_SEND_DOWN && (down == NULL || c->not_before_ns < down->not_before_ns))
+		if (c->state == CTL_SEND_DOWN &&
+		    (down == NULL || c->not_before_ns < down->not_before_ns))
 			down = c;
 		if (c->state != CTL_SEND_IDLE)
 			continue;
@@ -315,7 +315,7 @@ static bool
 is_over(struct sender *s, uint64_t now_ns)
 {
 	bool is_all = ctl_send_input_is_done(&s->input) && s->fresh == NULL && s->queue == NULL &&
-	    !is_busy(s);
+		      !is_busy(s);
 
 	if (is_all)
 		return true;
@@ -323,9 +323,8 @@ is_over(struct sender *s, uint64_t now_ns)
 		s->progress_ns = now_ns; /* waiting for input is no trouble */
 	if (is_busy(s) || now_ns - s->progress_ns < s->patience_ns)
 		return false;
-	ctl_say("gave up after %d s without progress: %s%s",
-	    (int)(s->patience_ns / CLOCK_NS_PER_S), s->trouble,
-	    s->patience_ns == PATIENCE_NS ? " (--retry is more patient)" : "");
+	ctl_say("gave up after %d s without progress: %s%s", (int)(s->patience_ns / CLOCK_NS_PER_S),
+	    s->trouble, s->patience_ns == PATIENCE_NS ? " (--retry is more patient)" : "");
 	s->has_failed = true;
 	return true;
 }
@@ -341,8 +340,8 @@ turn(struct sender *s)
 	for (uint32_t i = 0; i < s->conns; i++) {
 		const struct ctl_send_conn *c = &s->conn[i];
 
-		fds[i] = (struct pollfd){ .fd = c->state == CTL_SEND_DOWN ? -1 : c->fd,
-			.events = ctl_send_conn_events(c) };
+		fds[i] = (struct pollfd){.fd = c->state == CTL_SEND_DOWN ? -1 : c->fd,
+		    .events = ctl_send_conn_events(c)};
 		waits_for_time |= c->state == CTL_SEND_DOWN && s->fresh != NULL;
 	}
 	/* Ask for input only when a connection could take it. */
@@ -350,7 +349,7 @@ turn(struct sender *s)
 		for (uint32_t i = 0; i < s->conns; i++)
 			if (s->conn[i].state == CTL_SEND_IDLE || s->conn[i].state == CTL_SEND_DOWN)
 				n = s->conns + 1;
-	fds[s->conns] = (struct pollfd){ .fd = s->input.fd, .events = POLLIN };
+	fds[s->conns] = (struct pollfd){.fd = s->input.fd, .events = POLLIN};
 	if (poll(fds, n, waits_for_time ? WAIT_MS : 10 * WAIT_MS) == -1 && errno != EINTR)
 		fatal("poll: %s", strerror(errno));
 	now = clock_mono_ns();
@@ -388,11 +387,10 @@ parse_number(const char *text, int64_t min, int64_t max, int64_t *out)
 static int
 parse_options(struct sender *s, int argc, char **argv)
 {
-	static const struct option options[] = { { "url", required_argument, NULL, 'u' },
-		{ "batch", required_argument, NULL, 'b' },
-		{ "concurrency", required_argument, NULL, 'c' },
-		{ "ack", required_argument, NULL, 'a' }, { "retry", no_argument, NULL, 'r' },
-		{ "rate", required_argument, NULL, 'R' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {{"url", required_argument, NULL, 'u'},
+	    {"batch", required_argument, NULL, 'b'}, {"concurrency", required_argument, NULL, 'c'},
+	    {"ack", required_argument, NULL, 'a'}, {"retry", no_argument, NULL, 'r'},
+	    {"rate", required_argument, NULL, 'R'}, {NULL, 0, NULL, 0}};
 	int64_t n;
 	int c;
 
@@ -412,16 +410,16 @@ parse_options(struct sender *s, int argc, char **argv)
 			s->batch = (uint32_t)n;
 		} else if (c == 'c') {
 			if (parse_number(optarg, 1, CTL_SEND_CONNS_MAX, &n) == -1)
-				return ctl_usage("send", "--concurrency is 1 to %d",
-				    CTL_SEND_CONNS_MAX);
+				return ctl_usage(
+				    "send", "--concurrency is 1 to %d", CTL_SEND_CONNS_MAX);
 			s->conns = (uint32_t)n;
 		} else if (c == 'R') {
 			if (parse_number(optarg, 1, 1000000000, &n) == -1)
 				return ctl_usage("send", "--rate is events a second, 1 or more");
 			s->rate = (uint64_t)n;
 		} else {
-			return ctl_usage("send", "unknown or incomplete option %s",
-			    argv[optind - 1]);
+			return ctl_usage(
+			    "send", "unknown or incomplete option %s", argv[optind - 1]);
 		}
 	}
 	if (optind + 1 != argc)
@@ -433,7 +431,7 @@ parse_options(struct sender *s, int argc, char **argv)
 static void
 catch_signals(void)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = {.sa_handler = on_signal};
 
 	(void)sigaction(SIGINT, &sa, NULL);
 	(void)sigaction(SIGTERM, &sa, NULL);
@@ -501,13 +499,14 @@ ctl_send(struct ctl *ctl, int argc, char **argv)
 	send_all(&s);
 	say_input(&s);
 	s.report.undecided = s.report.sent - s.report.verdict[CTL_SEND_ACCEPTED] -
-	    s.report.verdict[CTL_SEND_DUPLICATE] - s.report.verdict[CTL_SEND_INVALID];
+			     s.report.verdict[CTL_SEND_DUPLICATE] -
+			     s.report.verdict[CTL_SEND_INVALID];
 	ctl_send_report_print(&s.report, ctl->is_json);
 	rc = s.has_failed || is_interrupted || s.report.undecided != 0 || s.input.error != 0 ||
-		s.input.long_line != 0
-	    ? CTL_FAILED
-	    : s.report.verdict[CTL_SEND_INVALID] != 0 ? CTL_FINDINGS
-						     : CTL_OK;
+		     s.input.long_line != 0
+		 ? CTL_FAILED
+	     : s.report.verdict[CTL_SEND_INVALID] != 0 ? CTL_FINDINGS
+						       : CTL_OK;
 	clean_up(&s, fd);
 	return rc;
 }

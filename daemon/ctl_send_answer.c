@@ -51,11 +51,11 @@ string_member(struct bytes object, const char *name)
 static int
 read_result(struct bytes object, struct ctl_send_result *r)
 {
-	static const char *const words[CTL_SEND_VERDICTS] = { "accepted", "duplicate", "invalid",
-		"retry", "unknown" };
+	static const char *const words[CTL_SEND_VERDICTS] = {
+	    "accepted", "duplicate", "invalid", "retry", "unknown"};
 	struct bytes word = string_member(object, "status"), error;
 
-	*r = (struct ctl_send_result){ 0 };
+	*r = (struct ctl_send_result){0};
 	for (int v = 0; v < CTL_SEND_VERDICTS; v++) {
 		if (!bytes_is(word, bytes_str(words[v])))
 			continue;
@@ -107,8 +107,8 @@ ctl_send_answer_error(struct bytes body, char *buf, size_t size)
 	struct bytes code = string_member(error, "code"), text = string_member(error, "message");
 
 	if (code.len > 0)
-		(void)snprintf(buf, size, "%.*s: %.*s", (int)code.len, code.ptr, (int)text.len,
-		    text.ptr);
+		(void)snprintf(
+		    buf, size, "%.*s: %.*s", (int)code.len, code.ptr, (int)text.len, text.ptr);
 	else
 		(void)snprintf(buf, size, "%.*s", (int)(body.len > 200 ? 200 : body.len),
 		    body.len == 0 ? "" : (const char *)body.ptr);

@@ -29,11 +29,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define HEAD_MAX_BYTES	 16384
+#define HEAD_MAX_BYTES   16384
 #define RESULT_MAX_BYTES 8192 /* of one event in an answer */
-#define STILL_NS	 (30 * CLOCK_NS_PER_S)
-#define BACK_OFF_MIN_NS	 (50 * CLOCK_NS_PER_MS)
-#define BACK_OFF_MAX_NS	 (2 * CLOCK_NS_PER_S)
+#define STILL_NS         (30 * CLOCK_NS_PER_S)
+#define BACK_OFF_MIN_NS  (50 * CLOCK_NS_PER_MS)
+#define BACK_OFF_MAX_NS  (2 * CLOCK_NS_PER_S)
 
 /*---------------------------------------------------------------------------*
  * Where to
@@ -58,7 +58,7 @@ open_unix(struct ctl_send_target *t, const char *path, const char **why)
 static int
 open_tcp(struct ctl_send_target *t, const char *where, const char **why)
 {
-	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	const char *colon, *end = where + strcspn(where, "/");
 	char host[256];
 	size_t len;
@@ -91,9 +91,9 @@ open_tcp(struct ctl_send_target *t, const char *where, const char **why)
 int
 ctl_send_target_open(struct ctl_send_target *t, const char *url, const char *ack, const char **why)
 {
-	*t = (struct ctl_send_target){ 0 };
-	(void)snprintf(t->path, sizeof t->path, "/events/batch%s%s", ack == NULL ? "" : "?ack=",
-	    ack == NULL ? "" : ack);
+	*t = (struct ctl_send_target){0};
+	(void)snprintf(t->path, sizeof t->path, "/events/batch%s%s",
+	    ack == NULL ? "" : "?ack=", ack == NULL ? "" : ack);
 	if (strncmp(url, "unix:", 5) == 0)
 		return open_unix(t, url + 5, why);
 	if (strncmp(url, "http://", 7) == 0)
@@ -146,8 +146,8 @@ ctl_send_conn_dial(struct ctl_send_conn *c, const struct ctl_send_target *t, uin
 	if (t->addresses != NULL) {
 		/* The next address of the host at each try. */
 		c->address = c->address == NULL || c->address->ai_next == NULL
-		    ? t->addresses
-		    : c->address->ai_next;
+				 ? t->addresses
+				 : c->address->ai_next;
 		to = c->address->ai_addr;
 		len = c->address->ai_addrlen;
 	}
@@ -213,17 +213,16 @@ write_some(struct ctl_send_conn *c, uint64_t now_ns)
 {
 	size_t all = c->head_len + c->batch->len, off;
 	struct iovec iov[2];
-	struct msghdr msg = { .msg_iov = iov };
+	struct msghdr msg = {.msg_iov = iov};
 	ssize_t n;
 
 	while (c->sent < all) {
 		off = c->sent > c->head_len ? c->sent - c->head_len : 0;
 		msg.msg_iovlen = 0;
 		if (c->sent < c->head_len)
-			iov[msg.msg_iovlen++] = (struct iovec){ c->head + c->sent,
-				c->head_len - c->sent };
-		iov[msg.msg_iovlen++] = (struct iovec){ c->batch->bytes + off,
-			c->batch->len - off };
+			iov[msg.msg_iovlen++] =
+			    (struct iovec){c->head + c->sent, c->head_len - c->sent};
+		iov[msg.msg_iovlen++] = (struct iovec){c->batch->bytes + off, c->batch->len - off};
 		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
 		if (n == -1) {
 			if (errno == EINTR)
@@ -242,8 +241,7 @@ write_some(struct ctl_send_conn *c, uint64_t now_ns)
 }
 
 int
-ctl_send_conn_head(const uint8_t *buf, size_t len, size_t *body_len,
-    struct ctl_send_answer *answer)
+ctl_send_conn_head(const uint8_t *buf, size_t len, size_t *body_len, struct ctl_send_answer *answer)
 {
 	const uint8_t *end = memmem(buf, len, "\r\n\r\n", 4), *line, *next;
 	bool has_length = false;
@@ -252,7 +250,7 @@ ctl_send_conn_head(const uint8_t *buf, size_t len, size_t *body_len,
 
 	if (end == NULL)
 		return len > HEAD_MAX_BYTES ? -1 : 0;
-	*answer = (struct ctl_send_answer){ 0 };
+	*answer = (struct ctl_send_answer){0};
 	if (end - buf < 12 || memcmp(buf, "HTTP/1.", 7) != 0 || buf[8] != ' ' ||
 	    http_field_length(bytes_of(buf + 9, 3), &n) == -1 || n < 100)
 		return -1;
@@ -261,7 +259,7 @@ ctl_send_conn_head(const uint8_t *buf, size_t len, size_t *body_len,
 	*body_len = 0;
 	end += 2;
 	for (line = (const uint8_t *)memchr(buf, '\n', (size_t)(end - buf)) + 1; line < end;
-	    line = next) {
+	     line = next) {
 		next = (const uint8_t *)memchr(line, '\n', (size_t)(end - line)) + 1;
 		if (http_field_split(bytes_of(line, (size_t)(next - line) - 2), &f) !=
 		    HTTP_CODE_NONE)
@@ -353,8 +351,8 @@ read_some(struct ctl_send_conn *c, uint64_t now_ns, struct ctl_send_answer *answ
 }
 
 enum ctl_send_event
-ctl_send_conn_step(struct ctl_send_conn *c, short revents, uint64_t now_ns,
-    struct ctl_send_answer *answer)
+ctl_send_conn_step(
+    struct ctl_send_conn *c, short revents, uint64_t now_ns, struct ctl_send_answer *answer)
 {
 	socklen_t len = sizeof c->error;
 
@@ -365,8 +363,7 @@ ctl_send_conn_step(struct ctl_send_conn *c, short revents, uint64_t now_ns,
 		return CTL_SEND_PENDING;
 	switch (c->state) {
 	case CTL_SEND_CONNECTING:
-		if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &c->error, &len) == -1 ||
-		    c->error != 0)
+		if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &c->error, &len) == -1 || c->error != 0)
 			return broken(c, c->error, now_ns);
 		c->state = CTL_SEND_IDLE;
 		return CTL_SEND_PENDING;

@@ -45,9 +45,8 @@ ctl_send_batch_add(struct ctl_send_batch *b, uint64_t number, struct bytes line)
 		b->bytes = bytes;
 		b->size = size;
 	}
-	b->line[b->n++] = (struct ctl_send_line){ .number = number,
-		.off = (uint32_t)b->len,
-		.len = (uint32_t)line.len };
+	b->line[b->n++] = (struct ctl_send_line){
+	    .number = number, .off = (uint32_t)b->len, .len = (uint32_t)line.len};
 	memcpy(b->bytes + b->len, line.ptr, line.len);
 	b->len += line.len;
 	b->bytes[b->len++] = '\n';
@@ -68,7 +67,7 @@ ctl_send_input_open(struct ctl_send_input *in, int fd)
 {
 	struct stat st;
 
-	*in = (struct ctl_send_input){ .fd = fd };
+	*in = (struct ctl_send_input){.fd = fd};
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		in->total = (uint64_t)st.st_size;
 }
@@ -84,7 +83,7 @@ ctl_send_input_close(struct ctl_send_input *in)
 static bool
 fill(struct ctl_send_input *in)
 {
-	struct pollfd p = { .fd = in->fd, .events = POLLIN };
+	struct pollfd p = {.fd = in->fd, .events = POLLIN};
 	uint8_t *buf;
 	ssize_t n;
 
@@ -129,9 +128,9 @@ next_line(struct ctl_send_input *in, struct bytes *line)
 		from = in->buf + in->off;
 		if (in->len - in->off > scanned)
 			end = memchr(from + scanned, '\n', in->len - in->off - scanned);
-		if (end != NULL)
+		scanned = end != NULL ? (size_t)(end - from) : in->len - in->off;
+		if (end != NULL && scanned <= CTL_SEND_LINE_MAX)
 			break;
-		scanned = in->len - in->off;
 		/* The rest of what a failed read cut is no line. */
 		if (in->error != 0 || in->long_line != 0)
 			return false;
@@ -167,8 +166,8 @@ ctl_send_input_take(struct ctl_send_input *in, uint32_t max)
 	struct ctl_send_batch *b = NULL;
 	struct bytes line;
 
-	while ((b == NULL || (b->n < max && b->len < CTL_SEND_BATCH_BYTES)) &&
-	    next_line(in, &line)) {
+	while (
+	    (b == NULL || (b->n < max && b->len < CTL_SEND_BATCH_BYTES)) && next_line(in, &line)) {
 		line = split_trim(line);
 		if (line.len == 0)
 			continue;

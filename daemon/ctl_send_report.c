@@ -62,7 +62,7 @@ static uint64_t
 decided(const struct ctl_send_report *r)
 {
 	return r->verdict[CTL_SEND_ACCEPTED] + r->verdict[CTL_SEND_DUPLICATE] +
-	    r->verdict[CTL_SEND_INVALID];
+	       r->verdict[CTL_SEND_INVALID];
 }
 
 static double
@@ -72,8 +72,8 @@ seconds(uint64_t ns)
 }
 
 void
-ctl_send_report_progress(struct ctl_send_report *r, const struct ctl_send_input *in,
-    uint64_t now_ns)
+ctl_send_report_progress(
+    struct ctl_send_report *r, const struct ctl_send_input *in, uint64_t now_ns)
 {
 	bool is_terminal = isatty(STDERR_FILENO) == 1;
 	double took = seconds(now_ns - r->start_ns);
@@ -86,8 +86,8 @@ ctl_send_report_progress(struct ctl_send_report *r, const struct ctl_send_input 
 		return;
 	r->said_ns = now_ns;
 	if (in->total > 0 && done > 0) {
-		double part = (double)in->bytes / (double)in->total * (double)done /
-		    (double)in->lines;
+		double part =
+		    (double)in->bytes / (double)in->total * (double)done / (double)in->lines;
 
 		part = part > 1 ? 1 : part;
 		(void)snprintf(left, sizeof left, ", %.0f%%, %s left", part * 100,
@@ -115,8 +115,7 @@ print_json(const struct ctl_send_report *r, double took)
 	    (unsigned long long)r->verdict[CTL_SEND_INVALID], (unsigned long long)r->undecided,
 	    (unsigned long long)r->verdict[CTL_SEND_RETRY],
 	    (unsigned long long)r->verdict[CTL_SEND_UNKNOWN], (unsigned long long)r->resent,
-	    (unsigned long long)r->broken, r->ack, took,
-	    took > 0 ? (double)decided(r) / took : 0);
+	    (unsigned long long)r->broken, r->ack, took, took > 0 ? (double)decided(r) / took : 0);
 	for (unsigned i = 0; i < r->shown; i++) {
 		text_add(&t, "%s{\"line\":%llu,\"code\":", i == 0 ? "" : ",",
 		    (unsigned long long)r->invalid[i].line);
@@ -161,6 +160,6 @@ ctl_send_report_print(struct ctl_send_report *r, bool is_json)
 	    (unsigned long long)r->resent, (unsigned long long)r->verdict[CTL_SEND_RETRY],
 	    (unsigned long long)r->verdict[CTL_SEND_UNKNOWN], (unsigned long long)r->broken);
 	(void)printf("ack        %s\n", r->ack[0] == '\0' ? "-" : r->ack);
-	(void)printf("time       %.3f s, %.0f events/s\n", took,
-	    took > 0 ? (double)decided(r) / took : 0);
+	(void)printf(
+	    "time       %.3f s, %.0f events/s\n", took, took > 0 ? (double)decided(r) / took : 0);
 }

@@ -24,14 +24,14 @@
 #include <time.h>
 
 #define ANSWER_MAX_BYTES (32u << 20)
-#define LINE_MAX_BYTES	 1024
-#define ASK_MS		 1000
-#define SAMPLES		 4 /* of heartbeats, when we read them ourselves */
+#define LINE_MAX_BYTES   1024
+#define ASK_MS           1000
+#define SAMPLES          4 /* of heartbeats, when we read them ourselves */
 
 static void
 pause_ms(long ms)
 {
-	const struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
 
 	(void)nanosleep(&t, NULL);
 }
@@ -101,7 +101,8 @@ begins_with(const struct text_out *t, const char *what)
 static int
 print_answer(const struct text_out *answer)
 {
-	if (begins_with(answer, "unknown command") || begins_with(answer, "no counters of a stage")) {
+	if (begins_with(answer, "unknown command") ||
+	    begins_with(answer, "no counters of a stage")) {
 		(void)fprintf(stderr, "sluicectl: %s", answer->buf);
 		return CTL_USAGE;
 	}
@@ -149,8 +150,8 @@ join(char *line, size_t size, const char *first, char **argv)
 int
 ctl_stat(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = { { "all", no_argument, NULL, 'a' },
-		{ "typed", no_argument, NULL, 't' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+	    {"all", no_argument, NULL, 'a'}, {"typed", no_argument, NULL, 't'}, {NULL, 0, NULL, 0}};
 	const char *form = ctl->is_json ? "show stat json" : "show stat";
 	char line[LINE_MAX_BYTES];
 	int c;

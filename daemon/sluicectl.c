@@ -25,9 +25,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_CONFIG	"/etc/sluice/sluice.conf"
+#define DEFAULT_CONFIG  "/etc/sluice/sluice.conf"
 #define DEFAULT_RUNTIME "/run/sluice"
-#define DEFAULT_STATE	"/var/lib/sluice"
+#define DEFAULT_STATE   "/var/lib/sluice"
 
 struct options {
 	const char *config, *runtime_dir, *state_dir;
@@ -135,7 +135,7 @@ static int
 find_dirs(struct ctl *ctl, const struct options *o)
 {
 	const char *runtime = o->runtime_dir, *state = o->state_dir, *path = ctl->config_path;
-	struct config_errors errors = { 0 };
+	struct config_errors errors = {0};
 	struct config *cfg = NULL;
 
 	/* With both given the file has nothing to say; and where nobody named
@@ -159,7 +159,8 @@ find_dirs(struct ctl *ctl, const struct options *o)
 		state = cfg != NULL ? cfg->global.state_dir : DEFAULT_STATE;
 	if (strlen(runtime) >= sizeof ctl->runtime_dir ||
 	    strlen(state) + sizeof "/journal" > sizeof ctl->state_dir) {
-		ctl_say("the path is too long: %s", strlen(state) > strlen(runtime) ? state : runtime);
+		ctl_say(
+		    "the path is too long: %s", strlen(state) > strlen(runtime) ? state : runtime);
 		return CTL_FAILED;
 	}
 	(void)snprintf(ctl->state_dir, sizeof ctl->state_dir, "%s", state);
@@ -171,8 +172,8 @@ find_dirs(struct ctl *ctl, const struct options *o)
 static int
 run(const struct ctl_command *c, const struct options *o, int argc, char **argv)
 {
-	struct ctl ctl = { .config_path = o->config, .is_json = o->is_json };
-	char *help[] = { (char *)"help", argv[0], NULL };
+	struct ctl ctl = {.config_path = o->config, .is_json = o->is_json};
+	char *help[] = {(char *)"help", argv[0], NULL};
 	int rc;
 
 	if (o->wants_help)
@@ -194,7 +195,7 @@ run(const struct ctl_command *c, const struct options *o, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct options o = { .config = getenv("SLUICE_CONF") };
+	struct options o = {.config = getenv("SLUICE_CONF")};
 	const struct ctl_command *c;
 	int at = 1, rc;
 

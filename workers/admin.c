@@ -33,11 +33,11 @@ struct admin {
 enum route { ROUTE_METRICS, ROUTE_HEALTH, ROUTE_LIVE, ROUTE_READY, ROUTE_LIST };
 
 static const struct http_route routes[] = {
-	{ HTTP_METHOD_GET, "/metrics", ROUTE_METRICS },
-	{ HTTP_METHOD_GET, "/health", ROUTE_HEALTH },
-	{ HTTP_METHOD_GET, "/livez", ROUTE_LIVE },
-	{ HTTP_METHOD_GET, "/readyz", ROUTE_READY },
-	{ HTTP_METHOD_GET, "/", ROUTE_LIST },
+    {HTTP_METHOD_GET, "/metrics", ROUTE_METRICS},
+    {HTTP_METHOD_GET, "/health", ROUTE_HEALTH},
+    {HTTP_METHOD_GET, "/livez", ROUTE_LIVE},
+    {HTTP_METHOD_GET, "/readyz", ROUTE_READY},
+    {HTTP_METHOD_GET, "/", ROUTE_LIST},
 };
 
 #define ROUTES (sizeof routes / sizeof routes[0])
@@ -45,7 +45,7 @@ static const struct http_route routes[] = {
 static void
 send_text(struct http_conn *conn, unsigned status, const char *type, const struct text_out *t)
 {
-	struct http_answer answer = { .status = (uint16_t)status };
+	struct http_answer answer = {.status = (uint16_t)status};
 	struct bytes body = bytes_of(t->buf, t->len);
 
 	if (type != NULL)
@@ -120,7 +120,7 @@ static void
 get_route(struct admin *a, struct http_conn *conn, enum route route)
 {
 	static const char alive[] = "{\"status\":\"ok\"}";
-	const struct http_answer ok = { .status = 200 };
+	const struct http_answer ok = {.status = 200};
 	struct bytes body = bytes_str(alive);
 
 	switch (route) {
@@ -143,17 +143,16 @@ get_route(struct admin *a, struct http_conn *conn, enum route route)
 }
 
 static void
-on_request(void *ctx, struct http_conn *conn, const struct http_request *request,
-    struct bytes body)
+on_request(void *ctx, struct http_conn *conn, const struct http_request *request, struct bytes body)
 {
-	struct http_answer answer = { 0 };
+	struct http_answer answer = {0};
 	struct http_route_match match;
 	struct admin *a = ctx;
 
 	(void)body;
 	worker_woke(a->worker);
-	switch (http_route_find(routes, ROUTES, request->head->method, request->head->path,
-	    &match)) {
+	switch (
+	    http_route_find(routes, ROUTES, request->head->method, request->head->path, &match)) {
 	case HTTP_ROUTE_NOT_FOUND:
 		http_answer_code(conn, HTTP_CODE_NOT_FOUND, bytes_of(NULL, 0), NULL);
 		return;
@@ -172,7 +171,7 @@ on_request(void *ctx, struct http_conn *conn, const struct http_request *request
 	}
 }
 
-static const struct http_callbacks callbacks = { .request = on_request };
+static const struct http_callbacks callbacks = {.request = on_request};
 
 static bool
 on_line(void *ctx, const char *line, struct text_out *out)
@@ -248,13 +247,12 @@ admin_command(struct worker *w, const char *line, struct text_out *out)
 	return stats_command(&a->stats, line, out);
 }
 
-const struct worker_ops admin_ops = {
-	.start = admin_start,
-	.tick = admin_tick,
-	.drain = admin_drain,
-	.is_done = admin_is_done,
-	.command = admin_command,
-	.help = ""
+const struct worker_ops admin_ops = {.start = admin_start,
+    .tick = admin_tick,
+    .drain = admin_drain,
+    .is_done = admin_is_done,
+    .command = admin_command,
+    .help = ""
 #define STATS_COMMAND(words, function, arguments, help) words "\t" help "\n"
 #include "workers/stats_commands.def"
 #undef STATS_COMMAND

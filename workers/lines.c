@@ -33,19 +33,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES	 1024
+#define LINE_MAX_BYTES   1024
 #define ANSWER_MAX_BYTES (16u << 20)
-#define CONNS_MAX	 64
-#define END_ROOM	 64
-#define STALL_NS	 (5 * CLOCK_NS_PER_S)
-#define IDLE_NS		 (60 * CLOCK_NS_PER_S)
+#define CONNS_MAX        64
+#define END_ROOM         64
+#define STALL_NS         (5 * CLOCK_NS_PER_S)
+#define IDLE_NS          (60 * CLOCK_NS_PER_S)
 
 struct conn {
 	struct lines *lines;
 	struct conn *next, **link;
 	struct event *readable, *writable;
 	int fd;
-	bool at_end;	/* the peer sends no more */
+	bool at_end;     /* the peer sends no more */
 	bool must_close; /* when the answer is out */
 	unsigned long long active_ns;
 	struct text_out out;
@@ -291,7 +291,7 @@ lines_new(struct event_base *base, int fd, lines_command_fn command, void *ctx)
 
 	if (l == NULL)
 		return NULL;
-	*l = (struct lines){ .base = base, .fd = fd, .command = command, .ctx = ctx };
+	*l = (struct lines){.base = base, .fd = fd, .command = command, .ctx = ctx};
 	l->acceptable = event_new(base, fd, EV_READ | EV_PERSIST, on_accept, l);
 	if (l->acceptable == NULL || event_add(l->acceptable, NULL) == -1) {
 		if (l->acceptable != NULL)
@@ -338,7 +338,7 @@ lines_tick(struct lines *l, unsigned long long mono_ns)
 int
 lines_bind(const char *path, unsigned mode)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	struct stat st;
 	int fd, saved;
 

@@ -67,8 +67,8 @@ set_name(struct stats_stage *stage, const struct layout_assignment *a)
 		(void)snprintf(stage->name, sizeof stage->name, "%s %llu",
 		    layout_role_name(stage->role), (unsigned long long)word_load(&a->number));
 	else
-		(void)snprintf(stage->name, sizeof stage->name, "%s",
-		    layout_role_name(stage->role));
+		(void)snprintf(
+		    stage->name, sizeof stage->name, "%s", layout_role_name(stage->role));
 }
 
 /* The stream of a page, if both sides say so; else -1. */
@@ -143,10 +143,10 @@ stats_next(const struct stats *s, struct stats_iter *it, struct stats_stage *sta
 		stage->page = -1;
 		stage->slot = (int)slot;
 		stage->pid = (pid_t)word_load(&r->slot[slot]->pid);
-		stage->is_alive = word_load(&r->slot[slot]->active) != 0 &&
-		    stats_pid_is_alive(stage->pid);
+		stage->is_alive =
+		    word_load(&r->slot[slot]->active) != 0 && stats_pid_is_alive(stage->pid);
 		stage->state = word_load(&r->slot[slot]->active) == 0 ? "free"
-		    : stage->is_alive				      ? "owned"
+			       : stage->is_alive                      ? "owned"
 								      : "dead";
 		return true;
 	}
@@ -169,15 +169,15 @@ stats_is_named(const struct stats_stage *stage, const char *name)
 uint64_t
 stats_started_ns(const struct stats *s)
 {
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	uint64_t oldest = 0, at;
 
 	while (stats_next(s, &it, &stage)) {
 		if (stage.page == -1 || !stage.is_alive)
 			continue;
-		at = counters_get(s->region->page[stage.page]->counter,
-		    counter_id(PROCESS, started));
+		at = counters_get(
+		    s->region->page[stage.page]->counter, counter_id(PROCESS, started));
 		if (at != 0 && (oldest == 0 || at < oldest))
 			oldest = at;
 	}
@@ -222,8 +222,8 @@ read_once(const struct region *r, uint32_t slot, struct stats_ledger *l)
 	l->retry = word_load(&p->counter[counter_id(STREAM, retry)]);
 	l->interrupted = word_load(&p->counter[counter_id(STREAM, interrupted)]);
 	l->received = word_load(&p->counter[counter_id(STREAM, received)]);
-	l->undecided = (int64_t)(l->received - l->put - l->duplicate - l->invalid - l->retry -
-	    l->interrupted);
+	l->undecided =
+	    (int64_t)(l->received - l->put - l->duplicate - l->invalid - l->retry - l->interrupted);
 }
 
 void
@@ -240,7 +240,7 @@ stats_ledger_read(const struct region *r, uint32_t slot, struct stats_ledger *l)
 			return;
 	}
 	is_owned = word_load(&r->slot[slot]->active) != 0 &&
-	    stats_pid_is_alive((pid_t)word_load(&r->slot[slot]->pid));
+		   stats_pid_is_alive((pid_t)word_load(&r->slot[slot]->pid));
 	l->balance = l->undecided > 0 && is_owned ? STATS_IN_HAND : STATS_UNBALANCED;
 }
 
@@ -261,7 +261,7 @@ stats_ledger_add(struct stats_ledger *sum, const struct stats_ledger *l)
 const char *
 stats_balance_name(enum stats_balance b)
 {
-	static const char *const names[] = { "balanced", "in_hand", "unbalanced" };
+	static const char *const names[] = {"balanced", "in_hand", "unbalanced"};
 
 	return names[b];
 }

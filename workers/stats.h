@@ -29,15 +29,15 @@
 
 #include <stdbool.h>
 
-#define STATS_TICK_MS	100
+#define STATS_TICK_MS   100
 #define STATS_NAME_SIZE 40
 #define STATS_TIME_SIZE 32
 
 struct stats {
 	const struct region *region;
 	uint64_t wall_ns, mono_ns; /* of the last tick: now */
-	uint64_t ticks;		   /* our own */
-	uint64_t hang_ticks;	   /* a heartbeat this old is a hung stage; 0: never */
+	uint64_t ticks;            /* our own */
+	uint64_t hang_ticks;       /* a heartbeat this old is a hung stage; 0: never */
 	struct {
 		uint64_t beat, ticks; /* the last beat seen, and when it was new */
 	} seen[LAYOUT_PAGES_MAX];
@@ -58,13 +58,13 @@ bool stats_command(struct stats *s, const char *line, struct text_out *out);
 struct stats_stage {
 	char name[STATS_NAME_SIZE]; /* "http 0", "journal" */
 	enum layout_role role;
-	int page;		/* -1: none */
-	int slot;		/* its stream, -1: none */
-	pid_t pid;		/* 0: never had one */
+	int page;  /* -1: none */
+	int slot;  /* its stream, -1: none */
+	pid_t pid; /* 0: never had one */
 	bool is_alive;
 	bool is_ready;
-	const char *state;	/* "ready", "dead", "hung", "free", ... */
-	uint64_t beat_age;	/* ticks since the last heartbeat */
+	const char *state; /* "ready", "dead", "hung", "free", ... */
+	uint64_t beat_age; /* ticks since the last heartbeat */
 };
 
 struct stats_iter {
@@ -89,7 +89,7 @@ uint64_t stats_started_ns(const struct stats *s);
 
 enum stats_balance {
 	STATS_BALANCED = 0,
-	STATS_IN_HAND,	/* its acceptor lives and has received more than it has decided yet */
+	STATS_IN_HAND, /* its acceptor lives and has received more than it has decided yet */
 	STATS_UNBALANCED,
 };
 

@@ -21,7 +21,7 @@ static const struct {
 	const char *arguments;
 	const char *help;
 } commands[] = {
-#define STATS_COMMAND(words, function, arguments, help) { words, function, arguments, help },
+#define STATS_COMMAND(words, function, arguments, help) {words, function, arguments, help},
 #include "workers/stats_commands.def"
 #undef STATS_COMMAND
 };

@@ -65,7 +65,7 @@ stats_exit(uint64_t wait_status, char buf[STATS_TIME_SIZE])
 const char *
 stats_phase_name(uint64_t phase)
 {
-	static const char *const names[] = { "starting", "running", "draining", "stopped" };
+	static const char *const names[] = {"starting", "running", "draining", "stopped"};
 
 	return phase < sizeof names / sizeof names[0] ? names[phase] : "?";
 }

@@ -33,8 +33,8 @@ static bool
 is_needed(const struct stats_stage *stage)
 {
 	return stage->page != -1 &&
-	    (stage->role == LAYOUT_ROLE_HTTP || stage->role == LAYOUT_ROLE_JOURNAL ||
-		stage->role == LAYOUT_ROLE_ADMIN);
+	       (stage->role == LAYOUT_ROLE_HTTP || stage->role == LAYOUT_ROLE_JOURNAL ||
+		   stage->role == LAYOUT_ROLE_ADMIN);
 }
 
 /* One that was replaced in a reload and does only finish is no reason. */
@@ -51,7 +51,7 @@ stats_is_ready(struct stats *s, struct text_out *reasons)
 {
 	const struct region *r = s->region;
 	uint64_t phase = word_load(&r->header->phase), trouble = word_load(&r->journal->trouble);
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	bool is_ready = true;
 	unsigned acceptors = 0;

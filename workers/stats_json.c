@@ -39,8 +39,7 @@ add_string(struct text_out *out, const char *name, const char *value)
 }
 
 static void
-add_rows(const struct stats *s, const struct stats_stage *stage, bool process,
-    struct text_out *out)
+add_rows(const struct stats *s, const struct stats_stage *stage, bool process, struct text_out *out)
 {
 	struct stats_rows rows;
 	struct stats_row row;
@@ -63,8 +62,8 @@ add_stage(const struct stats *s, const struct stats_stage *stage, struct text_ou
 	add_string(out, "state", stage->state);
 	if (stage->page != -1) {
 		add_number(out, "beatAge", stage->beat_age);
-		add_number(out, "restarts",
-		    word_load(&s->region->header->page[stage->page].restarts));
+		add_number(
+		    out, "restarts", word_load(&s->region->header->page[stage->page].restarts));
 	}
 	if (stage->slot != -1)
 		add_number(out, "stream", (uint64_t)stage->slot);
@@ -92,13 +91,13 @@ total_of(const struct region *r, const struct counter_row *c)
 	if (c->owner == COUNTER_OWNER_STREAM) {
 		for (uint32_t i = 0; i < r->slots; i++)
 			if (stats_slot_is_used(r, i))
-				sum = stats_rows_sum(c->nature, sum,
-				    counters_get(r->slot[i]->counter, c->id));
+				sum = stats_rows_sum(
+				    c->nature, sum, counters_get(r->slot[i]->counter, c->id));
 	} else {
 		for (uint32_t i = 0; i < r->pages; i++)
 			if (word_load(&r->header->page[i].role) != LAYOUT_ROLE_NONE)
-				sum = stats_rows_sum(c->nature, sum,
-				    counters_get(r->page[i]->counter, c->id));
+				sum = stats_rows_sum(
+				    c->nature, sum, counters_get(r->page[i]->counter, c->id));
 	}
 	return sum;
 }
@@ -145,8 +144,8 @@ add_ledger(struct text_out *out, const struct stats_ledger *l)
 void
 stats_ledger_json(struct stats *s, struct text_out *out)
 {
-	struct stats_ledger l, sum = { 0 };
-	struct stats_iter it = { 0 };
+	struct stats_ledger l, sum = {0};
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 
 	text_add(out, "{\"streams\":[");
@@ -173,7 +172,7 @@ stats_json(struct stats *s, const char *stage_name, struct text_out *out)
 	const struct region_header *h = s->region->header;
 	uint64_t started = stats_started_ns(s);
 	char uuid[37], now[STATS_TIME_SIZE];
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 
 	text_add(out, "{\"service\":\"sluice\"");
@@ -182,8 +181,8 @@ stats_json(struct stats *s, const char *stage_name, struct text_out *out)
 	add_number(out, "generation", h->generation);
 	add_string(out, "phase", stats_phase_name(word_load(&h->phase)));
 	add_string(out, "time", stats_time(s->wall_ns, now));
-	add_number(out, "uptime",
-	    s->wall_ns > started ? (s->wall_ns - started) / CLOCK_NS_PER_S : 0);
+	add_number(
+	    out, "uptime", s->wall_ns > started ? (s->wall_ns - started) / CLOCK_NS_PER_S : 0);
 	text_add(out, ",\"stages\":[");
 	while (stats_next(s, &it, &stage))
 		if (stats_is_named(&stage, stage_name))

@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-static const char *const prefixes[] = { "", "journal_", "process_" };
+static const char *const prefixes[] = {"", "journal_", "process_"};
 
 static void
 add_escaped(struct text_out *out, const char *s, bool is_label)
@@ -43,7 +43,7 @@ add_head(struct text_out *out, const char *prefix, const char *name, enum counte
     const char *help)
 {
 	const char *suffix = nature == COUNTER_COUNT ? "_total"
-	    : nature == COUNTER_AGE		     ? "_time_seconds"
+			     : nature == COUNTER_AGE ? "_time_seconds"
 						     : "";
 
 	text_add(out, "# HELP sluice_%s%s%s ", prefix, name, suffix);
@@ -58,9 +58,9 @@ add_name(struct text_out *out, const char *prefix, const char *name, enum counte
     const struct stats_stage *stage, enum counter_owner owner)
 {
 	text_add(out, "sluice_%s%s%s{stage=\"", prefix, name,
-	    nature == COUNTER_COUNT	? "_total"
-		: nature == COUNTER_AGE ? "_time_seconds"
-					: "");
+	    nature == COUNTER_COUNT ? "_total"
+	    : nature == COUNTER_AGE ? "_time_seconds"
+				    : "");
 	add_escaped(out, stage->name, true);
 	text_add(out, "\"");
 	if (owner == COUNTER_OWNER_STREAM)
@@ -97,7 +97,7 @@ static void
 counter_family(const struct stats *s, const struct counter_row *c, struct text_out *out)
 {
 	const char *prefix = prefixes[c->owner];
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	const _Atomic uint64_t *words;
 
@@ -105,9 +105,9 @@ counter_family(const struct stats *s, const struct counter_row *c, struct text_o
 	while (stats_next(s, &it, &stage)) {
 		if (!has_owner(s, &stage, c->owner))
 			continue;
-		words = c->owner == COUNTER_OWNER_STREAM  ? s->region->slot[stage.slot]->counter
-		    : c->owner == COUNTER_OWNER_JOURNAL ? s->region->journal->counter
-							  : s->region->page[stage.page]->counter;
+		words = c->owner == COUNTER_OWNER_STREAM    ? s->region->slot[stage.slot]->counter
+			: c->owner == COUNTER_OWNER_JOURNAL ? s->region->journal->counter
+							    : s->region->page[stage.page]->counter;
 		add_name(out, prefix, c->name, c->nature, &stage, c->owner);
 		add_value(out, c->nature, counters_get(words, c->id));
 		if (c->owner == COUNTER_OWNER_JOURNAL)
@@ -119,7 +119,7 @@ counter_family(const struct stats *s, const struct counter_row *c, struct text_o
 static void
 derived_family(const struct stats *s, unsigned which, struct text_out *out)
 {
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	struct stats_row row;
 	bool has_head = false;
@@ -145,13 +145,13 @@ stage_family(const struct stats *s, enum stage_value which, struct text_out *out
 		const char *name, *help;
 		enum counter_nature nature;
 	} table[] = {
-		{ "stage_up", "1 if the stage's process lives", COUNTER_GAUGE },
-		{ "stage_ready", "1 if the stage can do its job", COUNTER_GAUGE },
-		{ "stage_restarts", "times the stage was started again", COUNTER_COUNT },
-		{ "stage_heartbeat_age_ticks", "ticks of 100 ms since the last heartbeat",
-		    COUNTER_GAUGE },
+	    {"stage_up", "1 if the stage's process lives", COUNTER_GAUGE},
+	    {"stage_ready", "1 if the stage can do its job", COUNTER_GAUGE},
+	    {"stage_restarts", "times the stage was started again", COUNTER_COUNT},
+	    {"stage_heartbeat_age_ticks", "ticks of 100 ms since the last heartbeat",
+		COUNTER_GAUGE},
 	};
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	uint64_t n;
 
@@ -159,13 +159,13 @@ stage_family(const struct stats *s, enum stage_value which, struct text_out *out
 	while (stats_next(s, &it, &stage)) {
 		if (stage.page == -1)
 			continue;
-		n = which == STAGE_UP	      ? stage.is_alive
-		    : which == STAGE_READY    ? stage.is_ready
-		    : which == STAGE_RESTARTS ? word_load(
-						    &s->region->header->page[stage.page].restarts)
-					      : stage.beat_age;
-		add_name(out, "", table[which].name, table[which].nature, &stage,
-		    COUNTER_OWNER_PROCESS);
+		n = which == STAGE_UP      ? stage.is_alive
+		    : which == STAGE_READY ? stage.is_ready
+		    : which == STAGE_RESTARTS
+			? word_load(&s->region->header->page[stage.page].restarts)
+			: stage.beat_age;
+		add_name(
+		    out, "", table[which].name, table[which].nature, &stage, COUNTER_OWNER_PROCESS);
 		add_value(out, table[which].nature, n);
 	}
 }
@@ -194,7 +194,8 @@ daemon_families(struct stats *s, struct text_out *out)
 	for (int t = LAYOUT_TROUBLE_FULL; t <= LAYOUT_TROUBLE_OPEN; t++)
 		text_add(out, "sluice_journal_trouble{reason=\"%s\"} %d\n",
 		    layout_trouble_name((enum layout_trouble)t), trouble == (uint64_t)t);
-	add_head(out, "", "journal_checkpoint", COUNTER_AGE, "when the last checkpoint was written");
+	add_head(
+	    out, "", "journal_checkpoint", COUNTER_AGE, "when the last checkpoint was written");
 	text_add(out, "sluice_journal_checkpoint_time_seconds ");
 	add_value(out, COUNTER_AGE, checkpoint);
 }

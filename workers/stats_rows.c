@@ -15,13 +15,13 @@
 
 enum { PHASE_STREAM = 0, PHASE_DERIVED, PHASE_JOURNAL, PHASE_PROCESS, PHASE_END };
 
-static const enum counter_owner owners[] = { COUNTER_OWNER_STREAM, COUNTER_OWNER_STREAM,
-	COUNTER_OWNER_JOURNAL, COUNTER_OWNER_PROCESS };
+static const enum counter_owner owners[] = {
+    COUNTER_OWNER_STREAM, COUNTER_OWNER_STREAM, COUNTER_OWNER_JOURNAL, COUNTER_OWNER_PROCESS};
 
 void
 stats_rows_begin(struct stats_rows *rows, const struct region *r, const struct stats_stage *stage)
 {
-	*rows = (struct stats_rows){ .region = r, .stage = *stage };
+	*rows = (struct stats_rows){.region = r, .stage = *stage};
 }
 
 static const _Atomic uint64_t *
@@ -54,12 +54,12 @@ next_counter(struct stats_rows *rows, const _Atomic uint64_t *words, struct stat
 
 		if (c->owner != owners[rows->phase])
 			continue;
-		*row = (struct stats_row){ .name = c->name,
-			.unit = c->unit,
-			.help = c->help,
-			.nature = c->nature,
-			.is_process = c->owner == COUNTER_OWNER_PROCESS,
-			.value = counters_get(words, c->id) };
+		*row = (struct stats_row){.name = c->name,
+		    .unit = c->unit,
+		    .help = c->help,
+		    .nature = c->nature,
+		    .is_process = c->owner == COUNTER_OWNER_PROCESS,
+		    .value = counters_get(words, c->id)};
 		return true;
 	}
 	return false;
@@ -72,8 +72,8 @@ stats_rows_next(struct stats_rows *rows, struct stats_row *row)
 		if (rows->phase == PHASE_DERIVED) {
 			if (rows->stage.slot == -1 || rows->at == STATS_DERIVED)
 				continue;
-			stats_rows_derived(rows->region, (uint32_t)rows->stage.slot,
-			    (unsigned)rows->at++, row);
+			stats_rows_derived(
+			    rows->region, (uint32_t)rows->stage.slot, (unsigned)rows->at++, row);
 			return true;
 		}
 		if (next_counter(rows, words_of(rows), row))
@@ -89,17 +89,17 @@ stats_rows_derived(const struct region *r, uint32_t slot, unsigned which, struct
 
 	if (which == 0) {
 		stats_ledger_read(r, slot, &l);
-		*row = (struct stats_row){ .name = "put",
-			.unit = "events",
-			.help = "events put into the stream since the region was made",
-			.nature = COUNTER_COUNT,
-			.value = l.put };
+		*row = (struct stats_row){.name = "put",
+		    .unit = "events",
+		    .help = "events put into the stream since the region was made",
+		    .nature = COUNTER_COUNT,
+		    .value = l.put};
 	} else {
-		*row = (struct stats_row){ .name = "unread_bytes",
-			.unit = "bytes",
-			.help = "bytes of the stream that the journal has not made durable yet",
-			.nature = COUNTER_GAUGE,
-			.value = stats_unread(r, slot) };
+		*row = (struct stats_row){.name = "unread_bytes",
+		    .unit = "bytes",
+		    .help = "bytes of the stream that the journal has not made durable yet",
+		    .nature = COUNTER_GAUGE,
+		    .value = stats_unread(r, slot)};
 	}
 }
 

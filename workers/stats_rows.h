@@ -32,14 +32,14 @@ struct stats_rows {
 	size_t at;
 };
 
-void stats_rows_begin(struct stats_rows *rows, const struct region *r,
-    const struct stats_stage *stage);
+void stats_rows_begin(
+    struct stats_rows *rows, const struct region *r, const struct stats_stage *stage);
 bool stats_rows_next(struct stats_rows *rows, struct stats_row *row);
 
 /* The numbers that are no counters: index 0 .. STATS_DERIVED - 1, of a used stream. */
 #define STATS_DERIVED 2
-void stats_rows_derived(const struct region *r, uint32_t slot, unsigned which,
-    struct stats_row *row);
+void stats_rows_derived(
+    const struct region *r, uint32_t slot, unsigned which, struct stats_row *row);
 
 /* How a number of a nature is added to those of other stages. */
 uint64_t stats_rows_sum(enum counter_nature nature, uint64_t a, uint64_t b);

@@ -48,7 +48,7 @@ proc_row(const struct stats *s, const struct stats_stage *stage, struct stats_ta
 	const struct layout_assignment *a = &s->region->header->page[stage->page];
 	uint64_t started = counters_get(p->counter, counter_id(PROCESS, started));
 	uint64_t cpu_us = counters_get(p->counter, counter_id(PROCESS, cpu_user_us)) +
-	    counters_get(p->counter, counter_id(PROCESS, cpu_system_us));
+			  counters_get(p->counter, counter_id(PROCESS, cpu_system_us));
 	uint64_t restarts = word_load(&a->restarts), exited = word_load(&a->last_exit);
 	char text[STATS_TIME_SIZE];
 
@@ -79,11 +79,11 @@ proc_row(const struct stats *s, const struct stats_stage *stage, struct stats_ta
 void
 stats_show_proc(struct stats *s, const char *arg, struct text_out *out)
 {
-	static const char *const heads[] = { "<stage", "pid", "<state", "uptime", "restarts",
-		"beat_age", "cpu_s", "rss", "<last_exit", "<blocked" };
+	static const char *const heads[] = {"<stage", "pid", "<state", "uptime", "restarts",
+	    "beat_age", "cpu_s", "rss", "<last_exit", "<blocked"};
 	pid_t pid = (pid_t)word_load(&s->region->header->supervisor_pid);
 	bool has_supervisor = false;
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	struct stats_table t;
 
@@ -99,9 +99,8 @@ stats_show_proc(struct stats *s, const char *arg, struct text_out *out)
 		stats_table_cell(&t, "supervisor");
 		stats_table_cell(&t, "%d", (int)pid);
 		stats_table_cell(&t, "%s",
-		    stats_pid_is_alive(pid)
-			? stats_phase_name(word_load(&s->region->header->phase))
-			: "dead");
+		    stats_pid_is_alive(pid) ? stats_phase_name(word_load(&s->region->header->phase))
+					    : "dead");
 		for (int i = 0; i < 7; i++)
 			stats_table_cell(&t, "-");
 	}
@@ -131,7 +130,7 @@ ring_row(const struct stats *s, uint32_t slot, struct stats_table *t)
 		stats_table_cell(t, "free");
 	else
 		stats_table_cell(t, "%d%s", (int)pid, stats_pid_is_alive(pid) ? "" : " (dead)");
-	stats_table_number(t, ring_tail(&(struct ring){ .words = &r->slot[slot]->ring }));
+	stats_table_number(t, ring_tail(&(struct ring){.words = &r->slot[slot]->ring}));
 	stats_table_number(t, cursor_pos(&r->journal->stream[slot].durable));
 	stats_table_number(t, unread);
 	stats_table_cell(t, "%llu%%", (unsigned long long)(unread * 100 / r->ring_capacity));
@@ -142,16 +141,16 @@ ring_row(const struct stats *s, uint32_t slot, struct stats_table *t)
 	stats_table_number(t, l.put);
 	stats_table_number(t, word_load(&p->ring.claimed));
 	stats_table_cell(t, "%s",
-	    word_load(&p->retired) != 0			      ? "damaged"
-		: word_load(&r->journal->stream[slot].retired) != 0 ? "set aside"
-								    : "-");
+	    word_load(&p->retired) != 0                         ? "damaged"
+	    : word_load(&r->journal->stream[slot].retired) != 0 ? "set aside"
+								: "-");
 }
 
 void
 stats_show_rings(struct stats *s, const char *arg, struct text_out *out)
 {
-	static const char *const heads[] = { "slot", "<last_owner", "<pid", "tail", "durable",
-		"unread", "fill", "sequence", "put", "claimed", "<retired" };
+	static const char *const heads[] = {"slot", "<last_owner", "<pid", "tail", "durable",
+	    "unread", "fill", "sequence", "put", "claimed", "<retired"};
 	const struct region *r = s->region;
 	struct stats_table t;
 	unsigned rows = 0, unused = 0;
@@ -191,8 +190,7 @@ stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
 	char a[STATS_TIME_SIZE], b[STATS_TIME_SIZE], size[UNITS_TEXT_SIZE];
 
 	(void)arg;
-	text_add(out, "pid            %d%s\n", (int)pid,
-	    stats_pid_is_alive(pid) ? "" : " (dead)");
+	text_add(out, "pid            %d%s\n", (int)pid, stats_pid_is_alive(pid) ? "" : " (dead)");
 	text_add(out, "ready          %s\n",
 	    word_load(&j->ready_generation) == r->header->generation ? "yes" : "no");
 	text_add(out, "segment        %08x\n", layout_log_segment(end));
@@ -210,8 +208,7 @@ stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
 	    stats_short(counters_get(j->counter, counter_id(JOURNAL, sync_max_ns)), b));
 	text_add(out, "segments       %llu\n",
 	    (unsigned long long)counters_get(j->counter, counter_id(JOURNAL, segments)));
-	text_add(out, "oldest segment %08x\n",
-	    (unsigned)(word_load(&j->log_first) & 0xffffffffu));
+	text_add(out, "oldest segment %08x\n", (unsigned)(word_load(&j->log_first) & 0xffffffffu));
 	text_add(out, "disk           %s\n",
 	    units_print_size_about(
 		(int64_t)counters_get(j->counter, counter_id(JOURNAL, disk_bytes)), size));
@@ -221,7 +218,8 @@ stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
 	if (trouble == LAYOUT_TROUBLE_NONE)
 		text_add(out, "trouble        none\n");
 	else
-		text_add(out, "trouble        %s: %s, since %s: no durable answers until it is over\n",
+		text_add(out,
+		    "trouble        %s: %s, since %s: no durable answers until it is over\n",
 		    layout_trouble_name((enum layout_trouble)trouble),
 		    strerror((int)word_load(&j->trouble_errno)), stats_time(since, a));
 }
@@ -231,8 +229,8 @@ stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
  *---------------------------------------------------------------------------*/
 
 static void
-ledger_row(const char *name, const char *stream, const struct stats_ledger *l,
-    struct stats_table *t)
+ledger_row(
+    const char *name, const char *stream, const struct stats_ledger *l, struct stats_table *t)
 {
 	stats_table_cell(t, "%s", name);
 	stats_table_cell(t, "%s", stream);
@@ -249,10 +247,10 @@ ledger_row(const char *name, const char *stream, const struct stats_ledger *l,
 void
 stats_show_ledger(struct stats *s, const char *arg, struct text_out *out)
 {
-	static const char *const heads[] = { "<stage", "stream", "received", "put", "duplicate",
-		"invalid", "retry", "interrupted", "undecided", "<ledger" };
-	struct stats_ledger l, sum = { 0 };
-	struct stats_iter it = { 0 };
+	static const char *const heads[] = {"<stage", "stream", "received", "put", "duplicate",
+	    "invalid", "retry", "interrupted", "undecided", "<ledger"};
+	struct stats_ledger l, sum = {0};
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	struct stats_table t;
 	char slot[16];
@@ -289,7 +287,7 @@ stats_show_errors(struct stats *s, const char *arg, struct text_out *out)
 	char raw[sizeof s->region->page[0]->error[0].text], text[sizeof raw];
 	char first[STATS_TIME_SIZE], last[STATS_TIME_SIZE];
 	uint64_t count, first_ns, last_ns;
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	size_t before = out->len;
 
@@ -314,7 +312,7 @@ void
 stats_show_panic(struct stats *s, const char *arg, struct text_out *out)
 {
 	char words[LAYOUT_LAST_WORDS + 1], exited[STATS_TIME_SIZE];
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	size_t before = out->len;
 
@@ -325,8 +323,8 @@ stats_show_panic(struct stats *s, const char *arg, struct text_out *out)
 		    LAYOUT_LAST_WORDS);
 		if (words[0] != '\0')
 			text_add(out, "%s: %s: %s\n", stage.name,
-			    stats_exit(word_load(&s->region->header->page[stage.page].last_exit),
-				exited),
+			    stats_exit(
+				word_load(&s->region->header->page[stage.page].last_exit), exited),
 			    words);
 	}
 	if (out->len == before)
@@ -346,8 +344,7 @@ stats_show_info(struct stats *s, const char *arg, struct text_out *out)
 	text_add(out, "version        %s\n", SLUICE_VERSION);
 	text_add(out, "health         %s\n", stats_health(s));
 	text_add(out, "phase          %s\n", stats_phase_name(word_load(&h->phase)));
-	text_add(out, "supervisor     %d%s\n", (int)pid,
-	    stats_pid_is_alive(pid) ? "" : " (dead)");
+	text_add(out, "supervisor     %d%s\n", (int)pid, stats_pid_is_alive(pid) ? "" : " (dead)");
 	text_add(out, "ticks          %llu\n", (unsigned long long)word_load(&h->ticks));
 	text_add(out, "uptime         %s\n",
 	    stats_age(s->wall_ns > started ? s->wall_ns - started : 0, a));

@@ -20,25 +20,26 @@
 
 /* The columns of the first table that are counters as they are. */
 #define STREAM_COLUMNS(X)                                                                          \
-	X(connections) X(requests) X(received) X(duplicate) X(invalid) X(retry) X(interrupted)     \
-	X(unknown) X(acks_waiting) X(answers_4xx) X(answers_5xx)
+	X(connections)                                                                             \
+	X(requests) X(received) X(duplicate) X(invalid) X(retry) X(interrupted) X(unknown)         \
+	    X(acks_waiting) X(answers_4xx) X(answers_5xx)
 
 static const unsigned stream_ids[] = {
 #define X(name) counter_id(STREAM, name),
-	STREAM_COLUMNS(X)
+    STREAM_COLUMNS(X)
 #undef X
 };
 #define STREAM_IDS (sizeof stream_ids / sizeof stream_ids[0])
 
-static const char *const stream_heads[] = { "<stage", "stream", "<state", "conns", "requests",
-	"received", "duplicate", "invalid", "retry", "interrupted", "unknown", "waiting", "4xx",
-	"5xx", "put", "unread" };
+static const char *const stream_heads[] = {"<stage", "stream", "<state", "conns", "requests",
+    "received", "duplicate", "invalid", "retry", "interrupted", "unknown", "waiting", "4xx", "5xx",
+    "put", "unread"};
 
 static void
 stream_table(struct stats *s, const char *name, struct text_out *out)
 {
-	uint64_t sum[STREAM_IDS] = { 0 }, put = 0, unread = 0, n;
-	struct stats_iter it = { 0 };
+	uint64_t sum[STREAM_IDS] = {0}, put = 0, unread = 0, n;
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	struct stats_ledger l;
 	struct stats_table t;
@@ -82,8 +83,8 @@ stream_table(struct stats *s, const char *name, struct text_out *out)
 static void
 journal_table(struct stats *s, const struct stats_stage *stage, struct text_out *out)
 {
-	static const char *const heads[] = { "<stage", "<state", "commits", "frames", "bytes",
-		"sync_mean", "sync_max", "segments", "disk", "errors", "<trouble" };
+	static const char *const heads[] = {"<stage", "<state", "commits", "frames", "bytes",
+	    "sync_mean", "sync_max", "segments", "disk", "errors", "<trouble"};
 	const _Atomic uint64_t *c = s->region->journal->counter;
 	uint64_t commits = counters_get(c, counter_id(JOURNAL, commits));
 	char mean[STATS_TIME_SIZE], most[STATS_TIME_SIZE], disk[UNITS_TEXT_SIZE];
@@ -96,18 +97,17 @@ journal_table(struct stats *s, const struct stats_stage *stage, struct text_out 
 	stats_table_number(&t, counters_get(c, counter_id(JOURNAL, frames)));
 	stats_table_number(&t, counters_get(c, counter_id(JOURNAL, bytes)));
 	stats_table_cell(&t, "%s",
-	    stats_short(commits == 0 ? 0 : counters_get(c, counter_id(JOURNAL, sync_ns)) / commits,
-		mean));
-	stats_table_cell(&t, "%s",
-	    stats_short(counters_get(c, counter_id(JOURNAL, sync_max_ns)), most));
+	    stats_short(
+		commits == 0 ? 0 : counters_get(c, counter_id(JOURNAL, sync_ns)) / commits, mean));
+	stats_table_cell(
+	    &t, "%s", stats_short(counters_get(c, counter_id(JOURNAL, sync_max_ns)), most));
 	stats_table_number(&t, counters_get(c, counter_id(JOURNAL, segments)));
 	stats_table_cell(&t, "%s",
-	    units_print_size_about((int64_t)counters_get(c, counter_id(JOURNAL, disk_bytes)),
-		disk));
-	stats_table_number(&t,
-	    counters_get(c, counter_id(JOURNAL, write_errors)) +
-		counters_get(c, counter_id(JOURNAL, sync_errors)) +
-		counters_get(c, counter_id(JOURNAL, space_errors)));
+	    units_print_size_about(
+		(int64_t)counters_get(c, counter_id(JOURNAL, disk_bytes)), disk));
+	stats_table_number(&t, counters_get(c, counter_id(JOURNAL, write_errors)) +
+				   counters_get(c, counter_id(JOURNAL, sync_errors)) +
+				   counters_get(c, counter_id(JOURNAL, space_errors)));
 	stats_table_cell(&t, "%s",
 	    layout_trouble_name((enum layout_trouble)word_load(&s->region->journal->trouble)));
 	stats_table_end(&t, out);
@@ -117,7 +117,7 @@ journal_table(struct stats *s, const struct stats_stage *stage, struct text_out 
 static void
 all_lines(struct stats *s, const char *name, bool is_typed, struct text_out *out)
 {
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	struct stats_row row;
 	struct stats_rows rows;
@@ -127,9 +127,8 @@ all_lines(struct stats *s, const char *name, bool is_typed, struct text_out *out
 			continue;
 		stats_rows_begin(&rows, s->region, &stage);
 		while (stats_rows_next(&rows, &row)) {
-			text_add(out, "%s.%s%s=%llu", stage.name,
-			    row.is_process ? "process." : "", row.name,
-			    (unsigned long long)row.value);
+			text_add(out, "%s.%s%s=%llu", stage.name, row.is_process ? "process." : "",
+			    row.name, (unsigned long long)row.value);
 			if (is_typed)
 				text_add(out, " %s %s", counters_nature_name(row.nature), row.unit);
 			text_add_bytes(out, "\n", 1);
@@ -140,7 +139,7 @@ all_lines(struct stats *s, const char *name, bool is_typed, struct text_out *out
 void
 stats_show_stat(struct stats *s, const char *arg, struct text_out *out)
 {
-	struct stats_iter it = { 0 };
+	struct stats_iter it = {0};
 	struct stats_stage stage;
 	size_t before = out->len, len = strcspn(arg, " \t");
 	const char *rest = arg + len + strspn(arg + len, " \t");
@@ -161,7 +160,8 @@ stats_show_stat(struct stats *s, const char *arg, struct text_out *out)
 				journal_table(s, &stage, out);
 	}
 	if (out->len == before && *arg != '\0')
-		text_add(out, "no counters of a stage \"%.40s\" (show proc lists the stages)\n", arg);
+		text_add(
+		    out, "no counters of a stage \"%.40s\" (show proc lists the stages)\n", arg);
 	else if (out->len == before)
 		text_add(out, "no stage has started yet\n");
 }

@@ -18,13 +18,13 @@
 #include <string.h>
 
 #define TABLE_MAX_BYTES (4u << 20)
-#define CELL_SIZE	256
+#define CELL_SIZE       256
 
 void
 stats_table_begin(struct stats_table *t, const char *const *heads, unsigned columns)
 {
 	assert_that(columns <= STATS_TABLE_COLUMNS);
-	*t = (struct stats_table){ .heads = heads, .columns = columns };
+	*t = (struct stats_table){.heads = heads, .columns = columns};
 	text_init(&t->text, TABLE_MAX_BYTES);
 }
 
@@ -69,7 +69,7 @@ print_cell(const struct stats_table *t, unsigned column, size_t width, const cha
 void
 stats_table_end(struct stats_table *t, struct text_out *out)
 {
-	size_t width[STATS_TABLE_COLUMNS] = { 0 }, rows = t->cells / t->columns, len;
+	size_t width[STATS_TABLE_COLUMNS] = {0}, rows = t->cells / t->columns, len;
 	const char *cell = t->text.buf;
 
 	for (unsigned c = 0; c < t->columns; c++)

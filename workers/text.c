@@ -25,14 +25,14 @@
 /* "... cut" on a line of its own: no answer may hold an empty line. */
 static const char cut_mark[] = "\xe2\x80\xa6 cut\n";
 
-#define CUT_LEN	  (sizeof cut_mark - 1)
+#define CUT_LEN   (sizeof cut_mark - 1)
 #define SIZE_MIN_ 512
 
 void
 text_init(struct text_out *t, size_t limit)
 {
 	assert_that(limit > CUT_LEN);
-	*t = (struct text_out){ .limit = limit };
+	*t = (struct text_out){.limit = limit};
 }
 
 void
@@ -41,7 +41,7 @@ text_free(struct text_out *t)
 	size_t limit = t->limit;
 
 	free(t->buf);
-	*t = (struct text_out){ .limit = limit };
+	*t = (struct text_out){.limit = limit};
 }
 
 /* Room for len bytes and a NUL behind what is there; false: no memory. */
