@@ -155,6 +155,10 @@ is_done(struct worker *w)
 	bool is_late = clock_mono_ns() - j->drain_since_ns > (w->orphaned ? 2 : 1) * limit_ns;
 	struct journal_look look;
 
+	if (j->has_successor && j->is_published) {
+		journal_start_stop(j);
+		return true;
+	}
 	journal_commit_look(j, &look);
 	if (!is_late &&
 	    (!j->is_published || look.unread != 0 || (w->orphaned && !j->is_unowned)))

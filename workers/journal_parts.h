@@ -74,6 +74,8 @@ struct journal {
 
 	uint64_t dedup_tick, dedup_wall_ns; /* now, for ages */
 	bool is_unowned; /* orphaned: no other process holds a slot's lock any more */
+	bool has_successor; /* orphaned: a new supervisor has a journal waiting */
+	uint64_t supervisor_pid; /* of our own */
 	unsigned ticks;
 };
 

@@ -66,6 +66,16 @@ take_lock(struct journal *j)
 		fatal("%s: %s", path, strerror(errno));
 }
 
+static void
+hold_term(int how)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigprocmask(how, &set, NULL);
+}
+
 void
 journal_start_early(struct worker *w)
 {
@@ -77,6 +87,10 @@ journal_start_early(struct worker *w)
 	j->part = j->region->journal;
 	j->cfg = &w->env->cfg->journal;
 	j->slots = j->region->slots;
+	j->supervisor_pid = word_load(&j->region->header->supervisor_pid);
+	/* Told to stop while we wait or recover: first take over, then write
+	 * what is in the rings, then end. */
+	hold_term(SIG_BLOCK);
 	/* A limit on file sizes is an error like any other, not a death. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	j->dirfd = log_dir_open(j->cfg->path, true);
@@ -223,6 +237,7 @@ journal_start(struct worker *w)
 		fatal("%s: cannot list the journal's folder: %s", j->cfg->path, strerror(errno));
 	place.last_number = (uint32_t)last;
 	open_writer(j, &place);
+	hold_term(SIG_UNBLOCK);
 	if (j->is_published)
 		become_ready(j);
 	else

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -171,5 +172,11 @@ journal_tend_retention(struct journal *j)
 void
 journal_tend_owners(struct journal *j)
 {
+	uint64_t pid = word_load(&j->region->header->supervisor_pid);
+
 	j->is_unowned = journal_dedup_is_free(j);
+	/* A new supervisor has started a journal that waits for our lock, and
+	 * acceptors that keep the rings filling: they are its business. */
+	j->has_successor = pid != j->supervisor_pid && pid != 0 &&
+	    (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }
