@@ -31,7 +31,7 @@ struct http_limits {
 	uint32_t connections;	  /* of one process; more: 503 */
 	uint32_t pipeline;	  /* answers pending on one connection before reading stops */
 	uint64_t pending_bytes;	  /* output pending on one connection before reading stops */
-	uint64_t buffered_bytes;  /* of one process, unfinished requests and unsent answers; more: 503 */
+	uint64_t buffered_bytes;  /* of one process, both ways; more: 503 */
 
 	uint32_t header_timeout_ms; /* accept or first byte .. end of the head */
 	uint32_t body_timeout_ms;   /* end of the head .. end of the body */

@@ -22,7 +22,7 @@
 enum http_media {
 	HTTP_MEDIA_NONE = 0,	      /* no Content-Type was sent */
 	HTTP_MEDIA_JSON,	      /* application/json, text/json, application/anything+json */
-	HTTP_MEDIA_NDJSON,	      /* application/x-ndjson, ndjson, jsonl, x-jsonlines, json-seq is not */
+	HTTP_MEDIA_NDJSON,	      /* application/x-ndjson, ndjson, jsonl, x-jsonlines */
 	HTTP_MEDIA_CLOUDEVENT,	      /* application/cloudevents+json */
 	HTTP_MEDIA_CLOUDEVENTS_BATCH, /* application/cloudevents-batch+json */
 	HTTP_MEDIA_TEXT,	      /* text/plain */

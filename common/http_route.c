@@ -68,8 +68,9 @@ allow_write(struct http_route_match *match, uint32_t methods)
 	for (i = 0; i < sizeof order / sizeof order[0]; i++) {
 		if ((methods & 1u << order[i]) == 0)
 			continue;
-		n = snprintf(match->allow + match->allow_len, sizeof match->allow - match->allow_len,
-		    "%s%s", match->allow_len > 0 ? ", " : "", http_parse_method_name(order[i]));
+		n = snprintf(match->allow + match->allow_len,
+		    sizeof match->allow - match->allow_len, "%s%s",
+		    match->allow_len > 0 ? ", " : "", http_parse_method_name(order[i]));
 		match->allow_len += (uint32_t)n;
 	}
 }

@@ -230,17 +230,16 @@ keep(struct http_conn *conn, const uint8_t *ptr, size_t len)
 		http_pool_release(&server->pool, in);
 		return;
 	}
-	if (in->ptr != NULL && ptr >= in->ptr && ptr < in->ptr + in->cap && len <= HTTP_CONN_SMALL &&
-	    in->cap > HTTP_CONN_SMALL) {
+	if (in->ptr != NULL && ptr >= in->ptr && ptr < in->ptr + in->cap) {
+		if (ptr == in->ptr || len > HTTP_CONN_SMALL || in->cap <= HTTP_CONN_SMALL) {
+			memmove(in->ptr, ptr, len);
+			in->len = len;
+			return;
+		}
 		/* A few bytes must not keep the buffer of a large request. */
 		memcpy(server->scratch, ptr, len);
 		ptr = server->scratch;
 		http_pool_release(&server->pool, in);
-	} else if (in->ptr != NULL && ptr >= in->ptr && ptr < in->ptr + in->cap) {
-		if (ptr != in->ptr)
-			memmove(in->ptr, ptr, len);
-		in->len = len;
-		return;
 	}
 	in->len = 0;
 	if ((len > in->cap && server->pool.used_bytes + len > server->limits.buffered_bytes) ||

@@ -98,18 +98,15 @@ http_server_new(struct event_base *base, const struct http_limits *limits,
 	return server;
 }
 
+/* Free the closed connections of a list. */
 static void
-list_empty(struct http_server *server, enum http_conn_timer timer)
+list_free(struct http_conn_list *list)
 {
 	struct http_conn *conn;
 
-	while ((conn = TAILQ_FIRST(&server->timers[timer])) != NULL) {
-		if (timer < HTTP_CONN_TIMER_DEAD) {
-			http_conn_close(conn);
-		} else {
-			TAILQ_REMOVE(&server->timers[timer], conn, timer_link);
-			free(conn);
-		}
+	while ((conn = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, conn, timer_link);
+		free(conn);
 	}
 }
 
@@ -121,8 +118,11 @@ http_server_free(struct http_server *server)
 	assert_that(server->current.conn == NULL);
 	server->is_draining = false;
 	http_server_listen_close(server);
-	for (timer = 0; timer < HTTP_CONN_TIMER_COUNT; timer++)
-		list_empty(server, (enum http_conn_timer)timer);
+	for (timer = HTTP_CONN_TIMER_NONE; timer <= HTTP_CONN_TIMER_LINGER; timer++)
+		while (!TAILQ_EMPTY(&server->timers[timer]))
+			http_conn_close(TAILQ_FIRST(&server->timers[timer]));
+	list_free(&server->timers[HTTP_CONN_TIMER_DEAD]);
+	list_free(&server->timers[HTTP_CONN_TIMER_FREE]);
 	(void)event_del(&server->resume_event);
 	http_pool_free(&server->pool);
 	http_out_free(&server->out);
@@ -194,7 +194,7 @@ http_server_tick(struct http_server *server, uint64_t now_ms)
 	date_update(server);
 	for (timer = HTTP_CONN_TIMER_HEAD; timer <= HTTP_CONN_TIMER_LINGER; timer++)
 		expire_class(server, (enum http_conn_timer)timer);
-	list_empty(server, HTTP_CONN_TIMER_FREE);
+	list_free(&server->timers[HTTP_CONN_TIMER_FREE]);
 	http_pool_trim(&server->pool);
 	if (server->accept_again_ms != 0 && now_ms >= server->accept_again_ms)
 		http_server_listen_resume(server);
