@@ -47,7 +47,7 @@ def full_disk():
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "none", disk], check=True)
     try:
         with Place(state=os.path.join(disk, "state"), glob="    hang-time 1h\n",
-                   journal="    commit-max 1m\n").start() as p:
+                   journal="").start() as p:
             sent = [fresh()]
             assert p.post(sent[0])[0] == 202
             filler = os.path.join(disk, "filler")

@@ -12,9 +12,9 @@ def fresh(**more):
     return {**EVENT, "timestamp": 1700000000000 + count, **more}
 
 
-def expect(answer, status, **fields):
+def expect(answer, code, /, **fields):
     got, headers, body = answer
-    assert got == status, "status %d, not %d: %s" % (got, status, body)
+    assert got == code, "status %d, not %d: %s" % (got, code, body)
     assert "x-request-id" in headers, headers
     for name, value in fields.items():
         at = body

@@ -48,7 +48,7 @@ listen public
     processes {o['processes']}
 {o['listen']}
 journal
-    segment 8m
+    segment 16m
 {o['journal']}
 dedup
     table 4m
