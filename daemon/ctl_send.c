@@ -394,7 +394,6 @@ parse_options(struct sender *s, int argc, char **argv)
 	int64_t n;
 	int c;
 
-	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'u') {
 			s->url = optarg;

@@ -156,7 +156,6 @@ ctl_stat(struct ctl *ctl, int argc, char **argv)
 	char line[LINE_MAX_BYTES];
 	int c;
 
-	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == '?')
 			return ctl_usage("stat", "unknown option %s", argv[optind - 1]);

@@ -183,6 +183,7 @@ run(const struct ctl_command *c, const struct options *o, int argc, char **argv)
 	if (c->needs == CTL_NEEDS_DIRS && (rc = find_dirs(&ctl, o)) != CTL_OK)
 		return rc;
 	optind = 0; /* glibc: begin anew, all of its state */
+	opterr = 0; /* each command says it in its own line */
 	rc = c->run(&ctl, argc, argv);
 	if ((fflush(stdout) == EOF || ferror(stdout)) && errno != EPIPE) {
 		ctl_say("cannot write the output: %s", strerror(errno));
