@@ -23,6 +23,7 @@
 #include "shm/word.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -114,10 +115,26 @@ again(struct process *p, uint64_t now_ns, const char *why)
 	p->due_ns = now_ns + AGAIN_MS * CLOCK_NS_PER_MS;
 }
 
+/* A stage may take a lock before it gives its privileges up: the file belongs
+ * to the stages' user from the start, so that the others may ask. */
+static bool
+make_lock_file(const struct supervisor *s, const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+	bool ok;
+
+	if (fd == -1)
+		return errno == EEXIST;
+	ok = (s->user.uid == (uid_t)-1 && s->user.gid == (gid_t)-1) ||
+	     fchown(fd, s->user.uid, s->user.gid) == 0;
+	close(fd);
+	return ok;
+}
+
 static bool
 find_place(struct supervisor *s, struct process *p, const struct role *role, uint64_t now_ns)
 {
-	char text[512];
+	char text[512], path[REGION_PATH_MAX];
 
 	if (role->has_slot && !find_slot(s, p)) {
 		again(p, now_ns, "no stream slot is free (raise `stream-slots`)");

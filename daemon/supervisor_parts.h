@@ -54,7 +54,7 @@ struct supervisor {
 	bool was_ready; /* every stage was READY once */
 	uint64_t ticks;
 	uint64_t next_tick_ns;
-	bool had_late;	    /* its time was over once; heirs have a second one */
+	bool had_late;        /* its time was over once; heirs have a second one */
 	uint64_t order_ticks; /* since this order was asked to end */
 	uint64_t extend_ns;   /* when the service manager was last asked for time */
 	struct process process[SUPERVISOR_PROCESS_MAX];

@@ -91,7 +91,7 @@ ended(struct supervisor *s, struct process *p, int status, uint64_t now_ns)
 	const struct role *role = roles_find(p->job.role);
 	/* Asked before its loop was there: SIGTERM ends it, and nothing is left. */
 	bool is_clean = (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-	    (p->is_asked && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+			(p->is_asked && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 	struct obituary o;
 	uint64_t wait_ms;
 

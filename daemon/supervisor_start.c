@@ -84,7 +84,7 @@ supervisor_start_folders(struct supervisor *s)
 }
 
 static int
-take_lock(const char *dir)
+take_lock(const char *dir, gid_t gid)
 {
 	char path[CONFIG_PATH_SIZE + 16];
 	pid_t owner = 0;
@@ -103,16 +103,19 @@ take_lock(const char *dir)
 	case LOCK_ERROR:
 		fatal("%s: cannot lock: %s", path, strerror(errno));
 	}
+	/* sluicectl asks who holds it. */
+	if (gid != (gid_t)-1 && fchown(fd, (uid_t)-1, gid) == -1)
+		fatal("%s: cannot give it to the group of the stages: %s", path, strerror(errno));
 	return fd;
 }
 
 void
 supervisor_start_locks(struct supervisor *s)
 {
-	s->lock_fd[0] = take_lock(s->cfg->global.runtime_dir);
+	s->lock_fd[0] = take_lock(s->cfg->global.runtime_dir, s->user.gid);
 	/* One directory for both is allowed: a second descriptor would do no
 	 * harm, but closing it would drop the lock. */
 	s->lock_fd[1] = strcmp(s->cfg->global.runtime_dir, s->cfg->global.state_dir) == 0
 			    ? s->lock_fd[0]
-			    : take_lock(s->cfg->global.state_dir);
+			    : take_lock(s->cfg->global.state_dir, s->user.gid);
 }

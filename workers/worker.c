@@ -79,9 +79,6 @@ take_page(struct skeleton *s)
 	case LOCK_ERROR:
 		fatal("%s: cannot lock the process page: %s", path, strerror(errno));
 	}
-	/* A successor opens it without privileges, and so does whoever asks. */
-	if (worker_rights_will_drop(env) && fchown(fd, env->uid, env->gid) == -1)
-		fatal("%s: %s", path, strerror(errno));
 	page_begin(w->page, w->job->generation, getpid(), s->name);
 }
 
@@ -196,7 +193,7 @@ add_events(struct skeleton *s)
 static void
 set_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2 };
+	static const int ignored[] = {SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
 	sigset_t none;
 
 	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)

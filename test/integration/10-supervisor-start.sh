@@ -216,6 +216,7 @@ privileges_are_dropped() {
 	kill -KILL "$old"
 	check "restarts work" wait_for is_replaced 'http 0' "$old"
 	check "page locks belong to the stages" [ "$(stat -c %U "$T"/run/region/page.0.lock)" = nobody ]
+	check "slot locks too" [ "$(stat -c %U "$T"/run/region/slot.1.lock)" = nobody ]
 	check "state belongs to us" [ "$(stat -c %U "$T/state")" = root ]
 	check "journal belongs to them" [ "$(stat -c %U "$T/state/journal")" = nobody ]
 	check "stop" stop
