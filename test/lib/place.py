@@ -123,8 +123,8 @@ admin
             raise AssertionError("sluicectl %s: %d %s" % (args, p.returncode, p.stderr.decode()))
         return p.stdout
 
-    def cat(self):
-        return self.ctl("cat", "--from", "oldest").splitlines()
+    def cat(self, check=True):
+        return self.ctl("cat", "--from", "oldest", check=check).splitlines()
 
     def pid_of(self, title):
         # Children of this daemon only: others may run on the same machine.

@@ -139,10 +139,11 @@ def corruption_in_the_middle_is_reported(_):
         data[at] ^= 1
         open(seg, "wb").write(data)
         p.start()
-        log = [json.loads(l) for l in p.cat()]
+        log = [json.loads(l) for l in p.cat(check=False)]
         assert sent[10] not in log
         assert all(log.count(e) == 1 for e in sent[:10] + sent[11:]), len(log)
-        assert p.ctl("journal", "check", check=False) and "corrupt" in open(p.log).read().lower()
+        assert b"amaged" in p.ctl("journal", "check", check=False)
+        assert "log damaged" in open(p.log).read()
         # It is gone, so sending it again must not be called a duplicate.
         assert p.post(sent[10])[0] == 202
         p.stop()
