@@ -144,6 +144,12 @@ find_place(struct supervisor *s, struct process *p, const struct role *role, uin
 		again(p, now_ns, "no process page is free (former stages hold them)");
 		return false;
 	}
+	if (!make_lock_file(s, region_page_lock(&s->region, (uint32_t)p->job.page, path)) ||
+	    (role->has_slot &&
+		!make_lock_file(s, region_slot_lock(&s->region, (uint32_t)p->job.slot, path)))) {
+		again(p, now_ns, "its lock files cannot be made");
+		return false;
+	}
 	if (role->has_slot && region_prepare_slot(&s->region, (uint32_t)p->job.slot, text,
 				  sizeof text) != REGION_OK) {
 		again(p, now_ns, text);
