@@ -16,6 +16,7 @@
  */
 #include "workers/journal_parts.h"
 
+#include "common/crashpoint.h"
 #include "common/log.h"
 #include "common/panic.h"
 
@@ -275,7 +276,9 @@ attempt(struct journal *j, const struct log_part *part, size_t n)
 	}
 	/* A gap in the numbers is harmless, a number used twice is not: first. */
 	word_store(&j->part->commit, j->writer.commit);
+	CRASHPOINT("journal.committed");
 	word_store(&j->part->log_end, layout_log_end(j->writer.number, j->writer.off));
+	CRASHPOINT("journal.end_stored");
 	end_trouble(j);
 	return r;
 }
@@ -304,6 +307,7 @@ publish(struct journal *j, const struct log_part *part, size_t n)
 			word_store(&shared->gap_bytes, s->gap_bytes);
 		}
 		cursor_store(&shared->durable, s->end, s->end_seq);
+		CRASHPOINT("journal.cursor_stored");
 	}
 }
 

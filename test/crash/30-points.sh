@@ -8,5 +8,5 @@ points=$(grep -rhoE 'CRASHPOINT\("[a-z_.]+"\)' common shm workers daemon --inclu
 [ -n "$points" ] || { echo "no crash points found"; exit 1; }
 for point in $points; do
 	echo "-- $point"
-	"$b/lib/crash_rig" "$b/sluiced" "$b/sluicectl" "point:$point:${NTH:-300}" "${KILLS:-8}" durable
+	"$b/lib/crash_rig" "$b/sluiced" "$b/sluicectl" "point:$point:${NTH:-60}" "${KILLS:-8}" durable
 done
