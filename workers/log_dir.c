@@ -318,7 +318,8 @@ log_dir_write(int fd, const void *bytes, size_t len, uint64_t off)
 int
 log_dir_zero(int fd, uint64_t from, uint64_t to)
 {
-	static const uint8_t zeros[ZERO_PIECE];
+	/* Aligned for descriptors with O_DIRECT. */
+	_Alignas(LAYOUT_PAGE) static const uint8_t zeros[ZERO_PIECE];
 
 	while (from < to) {
 		size_t piece = to - from < sizeof zeros ? (size_t)(to - from) : sizeof zeros;

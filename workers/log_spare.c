@@ -59,6 +59,23 @@ may_go_on(struct log_spare *s)
 	return !stop;
 }
 
+/*
+ * Past the page cache, where the file system can: a segment of zeros that
+ * nobody will read costs no memory then, and hardly any CPU.
+ */
+static int
+zero(int fd, uint64_t from, uint64_t to)
+{
+	int flags = fcntl(fd, F_GETFL), rc = -1;
+
+	if (flags != -1 && fcntl(fd, F_SETFL, flags | O_DIRECT) == 0) {
+		rc = log_dir_zero(fd, from, to);
+		(void)fcntl(fd, F_SETFL, flags);
+	}
+	/* Refused for its alignment, perhaps: then as any file is written. */
+	return rc == 0 ? 0 : log_dir_zero(fd, from, to);
+}
+
 /* The descriptor, or -1 with errno (ECANCELED: asked to stop). */
 static int
 make(struct log_spare *s)
@@ -79,7 +96,7 @@ make(struct log_spare *s)
 		}
 		/* Piece by piece to the disk: one great flush would stand in
 		 * the way of a commit. */
-		if (log_dir_zero(fd, at, end) == -1 || fdatasync(fd) == -1)
+		if (zero(fd, at, end) == -1 || fdatasync(fd) == -1)
 			goto fail;
 	}
 	if (fsync(fd) == -1 || renameat(s->dirfd, TMP_NAME, s->dirfd, LOG_DIR_SPARE) == -1)

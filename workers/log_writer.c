@@ -12,6 +12,7 @@
 #include "workers/log_writer.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 #include "common/panic.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@
 
 #define FRESH_NAME "fresh.tmp"
 #define SOON	   (8u << 20) /* of room left: the spare is wanted soon */
+#define DROP_STEP  (4u << 20) /* written before its pages are given back */
 
 const char *
 log_writer_result_text(enum log_writer_result r)
@@ -46,7 +48,7 @@ log_writer_init(struct log_writer *w, const struct log_writer_params *p,
 	    place->last_number > place->number ? place->last_number : place->number;
 	w->commit = place->commit;
 	w->chunk = xcalloc(LOG_WRITER_PARTS_MAX, sizeof *w->chunk);
-	w->iov = xcalloc(2 * LOG_WRITER_PARTS_MAX, sizeof *w->iov);
+	w->iov = xcalloc(2 * LOG_WRITER_PARTS_MAX + 1, sizeof *w->iov);
 	if (!p->no_spare)
 		w->spare = log_spare_new(p->dirfd, p->segment_bytes);
 }
@@ -157,6 +159,7 @@ cut_previous(struct log_writer *w)
 		return;
 	if (lseek(fd, 0, SEEK_END) > (off_t)w->off && ftruncate(fd, (off_t)w->off) == -1)
 		w->stats.error = errno;
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
 	w->fd = -1;
 }
@@ -206,6 +209,7 @@ log_writer_open_next(struct log_writer *w, uint64_t room, uint64_t now_ns)
 	w->fd = fd;
 	w->number = w->last_number;
 	w->off = LOG_HEADER_LEN;
+	w->dropped = 0;
 	w->size = size;
 	w->salt = salt;
 	w->commits_here = 0;
@@ -262,6 +266,23 @@ lay_out(struct log_writer *w, const struct log_part *part, size_t n, uint64_t to
 	return total;
 }
 
+/*
+ * Zeros up to the end of the commit's last page, over the zeros that are there.
+ * A page that is written whole need not be read first, and the spare's
+ * pages are not in memory.  Returns how many.
+ */
+static uint64_t
+pad(struct log_writer *w, size_t n, uint64_t total)
+{
+	static uint8_t zeros[LAYOUT_PAGE];
+	uint64_t end = w->off + total, len = bytes_round_up(end, LAYOUT_PAGE) - end;
+
+	if (len > w->size - end)
+		len = w->size - end;
+	w->iov[2 * n] = (struct iovec){ zeros, len };
+	return len;
+}
+
 static int
 write_all(struct log_writer *w, size_t n, uint64_t total)
 {
@@ -292,6 +313,22 @@ write_all(struct log_writer *w, size_t n, uint64_t total)
 	return 0;
 }
 
+/*
+ * What is on the disk needs no page cache: readers close behind look in the
+ * rings.  Pages are taken anew for each few megabytes; given back so soon they
+ * come round again while they are warm, and the log pushes nothing else out
+ * of memory.
+ */
+static void
+drop_behind(struct log_writer *w)
+{
+	if (w->off - w->dropped < DROP_STEP)
+		return;
+	(void)posix_fadvise(
+	    w->fd, (off_t)w->dropped, (off_t)(w->off - w->dropped), POSIX_FADV_DONTNEED);
+	w->dropped = w->off & ~(uint64_t)(LAYOUT_PAGE - 1);
+}
+
 static enum log_writer_result
 write_commit(struct log_writer *w, const struct log_part *part, size_t n, uint64_t total,
     uint64_t now_ns)
@@ -299,25 +336,28 @@ write_commit(struct log_writer *w, const struct log_part *part, size_t n, uint64
 	uint64_t begun;
 
 	(void)lay_out(w, part, n, total, now_ns);
-	if (write_all(w, 2 * n, total) == -1) {
+	if (write_all(w, 2 * n + 1, total + pad(w, n, total)) == -1) {
 		bool is_full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
 
 		w->stats.error = errno;
 		w->stats.write_errors++;
 		return is_full ? LOG_WRITER_FULL : LOG_WRITER_WRITE;
 	}
+	CRASHPOINT("log.written");
 	begun = clock_mono_ns();
 	if (synced(w, w->fd, fdatasync) == -1) {
 		w->stats.error = errno;
 		w->stats.sync_errors++;
 		return LOG_WRITER_SYNC;
 	}
+	CRASHPOINT("log.synced");
 	w->stats.sync_last_ns = clock_mono_ns() - begun;
 	w->stats.sync_ns += w->stats.sync_last_ns;
 	w->stats.bytes = total;
 	w->off += total;
 	w->commit++;
 	w->commits_here++;
+	drop_behind(w);
 	if (w->spare != NULL && w->size - w->off < SOON)
 		log_spare_want(w->spare, true);
 	return LOG_WRITER_OK;

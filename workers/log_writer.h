@@ -86,6 +86,7 @@ struct log_writer {
 	uint32_t number; /* the last one with a place in the chain: open or not */
 	uint64_t off;	 /* end of its last good commit */
 	uint64_t size;
+	uint64_t dropped; /* from the page cache, up to here */
 	uint64_t salt;
 	uint64_t commits_here; /* good ones in the open segment */
 	uint32_t prev;	       /* the open segment's own predecessor */
