@@ -64,9 +64,14 @@ median() {
 		awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
 }
 
-# The time on a processor, in ns, of each pid: what the scheduler counted, so
-# that short turns are not lost between ticks of a clock.
-cpu_of() { for p in $1; do echo "$p $(cut -d' ' -f1 "/proc/$p/schedstat") $(tr '\0' ' ' <"/proc/$p/cmdline")"; done; }
+# The time on a processor, in ns, of each pid with its threads: what the
+# scheduler counted, so that short turns are not lost between ticks of a clock.
+cpu_of() {
+	for p in $1; do
+		echo "$p $(cat /proc/"$p"/task/*/schedstat | awk '{ s += $1 } END { print s }') \
+			$(tr '\0' ' ' <"/proc/$p/cmdline")"
+	done
+}
 cpu_mark() { cpu_pids=$1; cpu_of "$1" >"$dir/cpu.before"; }
 cpu_since() { cpu_of "$cpu_pids" >"$dir/cpu.after"; }
 
