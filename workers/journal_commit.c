@@ -225,8 +225,8 @@ ring_all(struct journal *j)
 		(void)bell_ring(j->w->env->slot_bell[i], &j->region->slot[i]->sleeping, true);
 }
 
-static void
-begin_trouble(struct journal *j, enum log_writer_result r)
+void
+journal_commit_trouble(struct journal *j, enum log_writer_result r)
 {
 	static const enum layout_trouble kind[] = { LAYOUT_TROUBLE_NONE, LAYOUT_TROUBLE_FULL,
 		LAYOUT_TROUBLE_WRITE, LAYOUT_TROUBLE_SYNC, LAYOUT_TROUBLE_OPEN };
@@ -245,8 +245,8 @@ begin_trouble(struct journal *j, enum log_writer_result r)
 	j->retry_at_ns = clock_mono_ns() + JOURNAL_RETRY_NS;
 }
 
-static void
-end_trouble(struct journal *j)
+void
+journal_commit_untroubled(struct journal *j)
 {
 	j->retry_at_ns = 0;
 	if (word_load(&j->part->trouble) == LAYOUT_TROUBLE_NONE)
@@ -264,14 +264,20 @@ static enum log_writer_result
 attempt(struct journal *j, const struct log_part *part, size_t n)
 {
 	enum log_writer_result r = log_writer_commit(&j->writer, part, n, clock_wall_ns());
+	bool had_errors = j->writer.stats.write_errors + j->writer.stats.sync_errors > 0;
 
 	count_errors(j);
 	if (r != LOG_WRITER_OK)
 		return r;
+	if (had_errors)
+		worker_error(j->w,
+		    "a write or sync of the log failed (%s): that segment is sealed at its last good "
+		    "commit, the same frames went to the next one",
+		    strerror(j->writer.stats.error));
 	count(j, part, n);
 	if (!j->is_published) {
 		/* log_end is what says that recovery is over. */
-		end_trouble(j);
+		journal_commit_untroubled(j);
 		return r;
 	}
 	/* A gap in the numbers is harmless, a number used twice is not: first. */
@@ -279,7 +285,7 @@ attempt(struct journal *j, const struct log_part *part, size_t n)
 	CRASHPOINT("journal.committed");
 	word_store(&j->part->log_end, layout_log_end(j->writer.number, j->writer.off));
 	CRASHPOINT("journal.end_stored");
-	end_trouble(j);
+	journal_commit_untroubled(j);
 	return r;
 }
 
@@ -289,7 +295,7 @@ journal_commit_parts(struct journal *j, const struct log_part *part, size_t n)
 	enum log_writer_result r = attempt(j, part, n);
 
 	if (r != LOG_WRITER_OK)
-		begin_trouble(j, r);
+		journal_commit_trouble(j, r);
 	return r;
 }
 
@@ -354,7 +360,7 @@ journal_commit(struct journal *j)
 			r = n == 0 ? r : attempt(j, j->part_list, n);
 		}
 		if (r != LOG_WRITER_OK) {
-			begin_trouble(j, r);
+			journal_commit_trouble(j, r);
 			return false;
 		}
 	}

@@ -110,6 +110,9 @@ bool journal_commit(struct journal *j);
 /* Frames that lie in no ring (GAPs): all or trouble. */
 enum log_writer_result journal_commit_parts(struct journal *j, const struct log_part *part,
     size_t n);
+/* Durable acks stop, with a reason; and go on.  Each says one line. */
+void journal_commit_trouble(struct journal *j, enum log_writer_result r);
+void journal_commit_untroubled(struct journal *j);
 
 /* journal_tend.c: what happens once in a while. */
 void journal_tend_checkpoint(struct journal *j, bool at_once);

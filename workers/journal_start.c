@@ -288,15 +288,13 @@ journal_start_publish(struct journal *j)
 		enum log_writer_result r = log_writer_open_next(&j->writer, 0, clock_wall_ns());
 
 		if (r != LOG_WRITER_OK) {
-			log_line(LOG_LEVEL_ERR, "%s: %s (%s): trying again", j->cfg->path,
-			    log_writer_result_text(r), strerror(j->writer.stats.error));
-			j->retry_at_ns = clock_mono_ns() + JOURNAL_RETRY_NS;
+			journal_commit_trouble(j, r);
 			return false;
 		}
 	}
 	if (!write_plan(j))
 		return false;
-	j->retry_at_ns = 0;
+	journal_commit_untroubled(j);
 	for (uint32_t i = 0; i < j->slots; i++) {
 		struct journal_stream *shared = &j->part->stream[i];
 		const struct log_stream *s = &j->stream[i];
