@@ -164,6 +164,7 @@ killed_supervisor_is_followed_at_once() {
 	start
 	check "ready" wait_for is_ready
 	kill -KILL "$sup"
+	wait "$sup" 2>/dev/null
 	: >"$log"
 	start
 	check "ready" wait_for is_ready
