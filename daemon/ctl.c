@@ -190,7 +190,10 @@ ctl_region(const struct ctl *ctl, struct region *region)
 		ctl_say("%s: left over from another boot: start sluiced first", dir);
 		break;
 	default:
-		ctl_say("%s", text);
+		if (access(dir, R_OK | X_OK) == -1 && errno == EACCES)
+			ctl_say("%s: Permission denied: be root or of the daemon's group", dir);
+		else
+			ctl_say("%s", text);
 		break;
 	}
 	region_close(region);

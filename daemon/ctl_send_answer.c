@@ -25,7 +25,7 @@ member(struct bytes object, const char *name)
 	struct split_member m[MEMBERS];
 	size_t n;
 
-	if (split_members(object, MEMBERS, m, &n) != SPLIT_OK)
+	if (object.len == 0 || split_members(object, MEMBERS, m, &n) != SPLIT_OK)
 		return bytes_of(NULL, 0);
 	for (size_t i = 0; i < n; i++)
 		if (bytes_is(m[i].name, bytes_str(name)))

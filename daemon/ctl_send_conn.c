@@ -261,6 +261,8 @@ ctl_send_conn_head(const uint8_t *buf, size_t len, size_t *body_len, struct ctl_
 	for (line = (const uint8_t *)memchr(buf, '\n', (size_t)(end - buf)) + 1; line < end;
 	     line = next) {
 		next = (const uint8_t *)memchr(line, '\n', (size_t)(end - line)) + 1;
+		if (next - line < 2 || next[-2] != '\r')
+			return -1;
 		if (http_field_split(bytes_of(line, (size_t)(next - line) - 2), &f) !=
 		    HTTP_CODE_NONE)
 			return -1;

@@ -76,6 +76,15 @@ proc_row(const struct stats *s, const struct stats_stage *stage, struct stats_ta
 	cell_blocked(s, p, t);
 }
 
+static const char *
+supervisor_state(const struct stats *s, pid_t pid)
+{
+	uint64_t phase = word_load(&s->region->header->phase);
+
+	return stats_pid_is_alive(pid) || phase == LAYOUT_PHASE_STOPPED ? stats_phase_name(phase)
+									 : "dead";
+}
+
 void
 stats_show_proc(struct stats *s, const char *arg, struct text_out *out)
 {
@@ -98,9 +107,7 @@ stats_show_proc(struct stats *s, const char *arg, struct text_out *out)
 	if (!has_supervisor) {
 		stats_table_cell(&t, "supervisor");
 		stats_table_cell(&t, "%d", (int)pid);
-		stats_table_cell(&t, "%s",
-		    stats_pid_is_alive(pid) ? stats_phase_name(word_load(&s->region->header->phase))
-					    : "dead");
+		stats_table_cell(&t, "%s", supervisor_state(s, pid));
 		for (int i = 0; i < 7; i++)
 			stats_table_cell(&t, "-");
 	}

@@ -145,6 +145,7 @@ START_TEST(heads_are_read_strictly)
 		{ "HTTP/2.0 200 OK\r\nContent-Length: 1\r\n\r\n", -1, 0, 0, false, 0 },
 		{ "SSH-2.0-x\r\n\r\n", -1, 0, 0, false, 0 },
 		{ "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", -1, 0, 0, false, 0 },
+		{ "HTTP/1.1 200 OK\r\n\nContent-Length: 1\r\n\r\n", -1, 0, 0, false, 0 },
 		{ "\r\n\r\n", -1, 0, 0, false, 0 },
 	};
 	struct ctl_send_answer a;
