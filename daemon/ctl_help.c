@@ -89,20 +89,20 @@ print_sentences(const char *text)
 	}
 }
 
-/* One word of a usage line without its brackets: `--json`, `FILE`, `|`. */
+/* One word of a usage line without its brackets: `--json`, `FILE`, `-AGE`. */
 static void
 print_word(const char *word, size_t len)
 {
-	if (len >= 2 && word[0] == '-' && word[1] == '-')
-		(void)printf(" Fl \\-%.*s", (int)(len - 2), word + 2);
-	else if (len == 1 && !isalnum((unsigned char)word[0]))
-		(void)printf(" %c", word[0]);
-	else if (isupper((unsigned char)word[0])) {
-		(void)fputs(" Ar ", stdout);
-		for (size_t i = 0; i < len; i++)
-			(void)putchar(tolower((unsigned char)word[i]));
-	} else
-		(void)printf(" Cm %.*s", (int)len, word);
+	bool is_option = len > 2 && word[0] == '-' && word[1] == '-';
+	bool is_argument = isupper((unsigned char)word[word[0] == '-' && len > 1]);
+
+	(void)fputs(is_option ? " Fl " : is_argument ? " Ar " : " Cm ", stdout);
+	for (size_t i = is_option; i < len; i++) {
+		if (word[i] == '-')
+			(void)fputs("\\-", stdout);
+		else
+			(void)putchar(is_argument ? tolower((unsigned char)word[i]) : word[i]);
+	}
 }
 
 /* "[--all | --typed] [STAGE]" as mdoc macros: an .It's own line takes them all. */
