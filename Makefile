@@ -122,6 +122,13 @@ bench:
 	@$(MAKE) --no-print-directory MODE=release all bench-build
 	@test/bench/run.sh
 
+# The parts of the documents that come from the tables of the code.
+docs: all
+	@$(MAKE) --no-print-directory tools
+	test/lint/man_doc.sh -u
+	test/lint/shm_doc.sh -u
+	test/lint/api_doc.sh -u
+
 INSTALL = install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin \

@@ -353,10 +353,14 @@ value_end(const uint8_t *p, const uint8_t *end)
 enum split_result
 split_members(struct bytes object, size_t max, struct split_member *out, size_t *n)
 {
-	const uint8_t *end = object.ptr + object.len, *p = skip_blanks(object.ptr, end), *to;
+	const uint8_t *end, *p, *to;
 	size_t found = 0;
 
 	*n = 0;
+	if (object.len == 0)
+		return SPLIT_NOT_ARRAY;
+	end = object.ptr + object.len;
+	p = skip_blanks(object.ptr, end);
 	if (p == end || *p != '{')
 		return SPLIT_NOT_ARRAY;
 	p = skip_blanks(p + 1, end);

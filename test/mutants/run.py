@@ -21,7 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def parse(path):
     head, edits, target = {}, [], None
     text = open(path).read()
-    for m in re.finditer(r"^(file|build|run|why): (.*)$|^<<<<\n(.*?)^====\n(.*?)^>>>>$", text,
+    for m in re.finditer(r"^(file|build|run|why): ([^\n]*)$|^<<<<\n(.*?)^====\n(.*?)^>>>>$", text,
                          re.M | re.S):
         if m.group(1) == "file":
             target = m.group(2).strip()

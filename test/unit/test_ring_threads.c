@@ -191,6 +191,84 @@ START_TEST(claims_of_many_threads_put_each_key_once)
 }
 END_TEST
 
+/*
+ * Two claim one key in one bucket while places in it come and go, so that they
+ * do not meet in one place: only the second look at the bucket can tell.
+ */
+struct meeting {
+	struct dedup_claimer c;
+	unsigned me;
+	_Atomic uint64_t *at; /* of each of the two */
+	_Atomic uint64_t *puts;
+};
+
+static void
+meet(struct meeting *m, uint64_t i)
+{
+	atomic_store(&m->at[m->me], i);
+	for (unsigned spin = 0; atomic_load(&m->at[1 - m->me]) < i; spin++)
+		if (spin > 10000)
+			sched_yield();
+}
+
+static void *
+meeter(void *arg)
+{
+	struct meeting *m = arg;
+
+	for (uint64_t i = 1; i < KEYS; i++) {
+		enum dedup_result r;
+
+		/* One of them holds the first place with a key of its own. */
+		if (m->me == 0 &&
+		    dedup_claim(&m->c, ~i << 21, i * 31, 0, 1) != DEDUP_CLAIMED)
+			atomic_fetch_add(&m->puts[i], 100);
+		meet(m, i * 2);
+		for (unsigned delay = (unsigned)(i * 7 % 61); m->me == i % 2 && delay > 0; delay--)
+			__asm__ volatile("");
+		if (m->me == 0)
+			dedup_drop(&m->c);
+		while ((r = dedup_claim(&m->c, (i + 1) << 21, i * 31, 0, 1)) == DEDUP_BUSY)
+			;
+		if (r == DEDUP_CLAIMED) {
+			atomic_fetch_add(&m->puts[i], 1);
+			dedup_settle(&m->c);
+		}
+		meet(m, i * 2 + 1);
+	}
+	return NULL;
+}
+
+START_TEST(two_that_claim_different_places_for_one_key_put_it_once)
+{
+	static uint8_t memory[1 << 21] __attribute__((aligned(4096)));
+	static _Atomic uint64_t puts[KEYS];
+	static _Atomic uint64_t at[2];
+	uint64_t bad = 0;
+	struct dedup d;
+	struct meeting m[2];
+	pthread_t t[2];
+
+	dedup_init(memory, 1 << 20, 3600000, 0);
+	ck_assert(dedup_open(&d, memory, sizeof memory));
+	for (unsigned i = 0; i < 2; i++) {
+		m[i] = (struct meeting){
+			.c = { .table = d, .owner = (uint8_t)(i + 1),
+			    .note = aligned_alloc(64, sizeof(struct dedup_note)) },
+			.me = i,
+			.at = at,
+			.puts = puts,
+		};
+		pthread_create(&t[i], NULL, meeter, &m[i]);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	for (uint64_t i = 1; i < KEYS; i++)
+		bad += puts[i] != 1;
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -202,6 +280,7 @@ main(void)
 	tcase_set_timeout(t, 240);
 	tcase_add_test(t, writer_journal_and_guests_agree);
 	tcase_add_test(t, claims_of_many_threads_put_each_key_once);
+	tcase_add_test(t, two_that_claim_different_places_for_one_key_put_it_once);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
