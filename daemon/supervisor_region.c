@@ -25,6 +25,7 @@
 #include "shm/lock.h"
 #include "shm/word.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -189,6 +190,28 @@ check_sizes(struct supervisor *s, const char *dir)
 	    (unsigned long long)h->dedup_bytes / 1024, (long long)undrained, (int)pid);
 }
 
+/* Without its instance file a log is nobody's: its receipts name an instance,
+ * and its keys were hashed with a secret. */
+static void
+new_instance(struct supervisor *s)
+{
+	const char *path = s->cfg->journal.path;
+	DIR *d = opendir(path);
+	struct dirent *e;
+
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		size_t len = strlen(e->d_name);
+
+		if (len > 4 && strcmp(e->d_name + len - 4, ".log") == 0)
+			fatal("%s/instance is missing, but %s has a log: restore the file from a "
+			      "backup, or set `path` in the journal section to an empty folder",
+			    s->cfg->global.state_dir, path);
+	}
+	if (d != NULL)
+		closedir(d);
+	instance_make(&s->instance);
+}
+
 static void
 give_up(struct supervisor *s, const char *dir, bool has_instance)
 {
@@ -203,7 +226,7 @@ give_up(struct supervisor *s, const char *dir, bool has_instance)
 		    (long long)supervisor_region_undrained(&s->region));
 	region_close(&s->region);
 	if (!has_instance)
-		instance_make(&s->instance);
+		new_instance(s);
 	make_region(s, dir);
 }
 
@@ -235,7 +258,7 @@ supervisor_region_open(struct supervisor *s, bool new_region)
 	case REGION_ABSENT:
 		region_close(&s->region);
 		if (known == INSTANCE_ABSENT)
-			instance_make(&s->instance);
+			new_instance(s);
 		make_region(s, dir);
 		break;
 	case REGION_BAD:

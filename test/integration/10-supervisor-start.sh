@@ -180,6 +180,20 @@ foreign_state_is_refused_and_R_gives_up() {
 	check "cut short: says so" said 'not an instance file'
 }
 
+log_without_its_instance_is_refused() {
+	configure
+	mkdir -p "$T/state/journal"
+	touch "$T/state/journal/00000001.log"
+	for option in '' -R; do
+		start $option
+		wait "$sup"
+		check "exit code $option" [ $? -eq 1 ]
+		check "says what to do" said 'instance is missing, but .* has a log: restore'
+		check "nothing was written" [ ! -e "$T/state/instance" ]
+		: >"$log"
+	done
+}
+
 R_is_refused_while_a_stage_is_alive() {
 	configure
 	start
@@ -233,6 +247,7 @@ run stale_unix_socket_is_replaced
 run clean_stop_keeps_the_region
 run new_sizes_make_a_new_region_after_a_clean_stop
 run foreign_state_is_refused_and_R_gives_up
+run log_without_its_instance_is_refused
 run R_is_refused_while_a_stage_is_alive
 run privileges_are_dropped
 finish
