@@ -42,7 +42,7 @@ SCAN(leave_strings)(struct masks *m, struct carry *carry)
 	if (__builtin_expect((m->backslash | carry->escape) != 0, 0))
 		m->quote &= ~escaped_bytes(m->backslash, &carry->escape);
 	inside = SCAN_PREFIX_XOR(m->quote) ^ carry->string;
-	carry->string = (uint64_t)((int64_t)inside >> 63);
+	carry->string = 0 - (inside >> 63);
 	m->open &= ~inside;
 	m->close &= ~inside;
 	m->comma &= ~inside;
