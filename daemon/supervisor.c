@@ -271,7 +271,7 @@ end_late(struct supervisor *s, struct process *p)
 	if (word_load(&page->blocked_since_ns) != 0) {
 		if (!p->is_said)
 			log_line(LOG_LEVEL_WARN,
-			    "%s waits for the kernel: pid=%d in=%.15s: waiting with it", p->name,
+			    "%s is blocked: pid=%d in=%.15s: waiting with it", p->name,
 			    (int)p->pid, page->blocked_in);
 		p->is_said = true;
 		return;

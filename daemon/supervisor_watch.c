@@ -47,7 +47,7 @@ watch_one(struct supervisor *s, struct process *p)
 	case PROCESS_BLOCKED:
 		if (!p->is_said)
 			log_line(LOG_LEVEL_WARN,
-			    "%s waits for the kernel: pid=%d in=%.15s: leaving it alone", p->name,
+			    "%s is blocked: pid=%d in=%.15s: leaving it alone", p->name,
 			    (int)p->pid, page->blocked_in);
 		p->is_said = true;
 		break;

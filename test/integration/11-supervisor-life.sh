@@ -102,7 +102,7 @@ blocked_stage_is_left_alone() {
 	check "ready" wait_for is_ready
 	old=$(pid_of journal)
 	ask journal nap &
-	check "said" wait_for said "journal waits for the kernel: pid=$old in=test: leaving it alone"
+	check "said" wait_for said "journal is blocked: pid=$old in=test: leaving it alone"
 	wait $!
 	check "same process" [ "$(info journal pid)" = "$old" ]
 	check "stop" stop

@@ -67,7 +67,7 @@ blocked_stage_is_waited_for() {
 	sleep 0.2
 	stop
 	check "exit code" [ $? -eq 0 ]
-	check "waited" said 'journal waits for the kernel: .*waiting with it'
+	check "waited" said 'journal is blocked: .*waiting with it'
 	check "it ended by itself" said 'journal ended: .*exit=0: stopping'
 }
 
