@@ -36,7 +36,7 @@ limit_of(struct log_reader *r, const struct log_segment *s)
 	struct log_format_place place;
 	struct stat st;
 	uint64_t bytes = fstat(r->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
-	uint64_t from = LOG_HEADER_LEN;
+	uint64_t from = LOG_HEADER_LEN, after = 0;
 
 	if (bytes < LOG_HEADER_LEN)
 		return LOG_HEADER_LEN;
@@ -46,11 +46,13 @@ limit_of(struct log_reader *r, const struct log_segment *s)
 		return s->end < bytes ? s->end : bytes;
 	if (s->number != r->chain.at[r->chain.n - 1].number)
 		return bytes; /* its successor's header is unreadable: all there is */
-	if (r->tail_segment == s->number && r->tail.end > from)
+	if (r->tail_segment == s->number && r->tail.end > from) {
 		from = r->tail.end;
+		after = r->tail.commit;
+	}
 	place = place_of(s, bytes);
 	log_window_set(&r->window, r->fd, bytes);
-	log_scan_end(&r->window, &place, from, &r->tail);
+	log_scan_end(&r->window, &place, from, after, &r->tail);
 	r->tail_segment = s->number;
 	return r->tail.end;
 }

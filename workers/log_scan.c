@@ -43,7 +43,7 @@ has_all_frames(struct log_window *w, const struct log_chunk *c, uint64_t off)
 
 void
 log_scan_end(struct log_window *w, const struct log_format_place *segment, uint64_t from,
-    struct log_scan *out)
+    uint64_t after, struct log_scan *out)
 {
 	struct log_format_place place = *segment;
 	struct commit now = { 0 };
@@ -53,7 +53,7 @@ log_scan_end(struct log_window *w, const struct log_format_place *segment, uint6
 	place.limit = w->limit;
 	while ((off = log_window_find_chunk(w, off, &place, &c, &used)) < w->limit) {
 		/* The salt keeps a client's bytes from being taken for a chunk. */
-		if (c.commit < now.number || c.commit_off < from) {
+		if (c.commit < now.number || c.commit <= after || c.commit_off < from) {
 			off += 8;
 			continue;
 		}
@@ -73,7 +73,7 @@ log_scan_end(struct log_window *w, const struct log_format_place *segment, uint6
 		off += LOG_CHUNK_LEN + c.len;
 		used = off;
 	}
-	*out = (struct log_scan){ .end = from };
+	*out = (struct log_scan){ .end = from, .commit = after };
 	if (now.number != 0 && now.next == now.count) {
 		out->end = now.off + now.len;
 		out->commit = now.number;

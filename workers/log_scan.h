@@ -23,15 +23,16 @@
 
 struct log_scan {
 	uint64_t end;	     /* of the last whole commit */
-	uint64_t commit;     /* its number; 0: none seen */
+	uint64_t commit;     /* its number, or `after` */
 	uint64_t cut_commit; /* 0: nothing of it can be read, or none was cut */
 	uint64_t cut_bytes;  /* that are not zero behind `end` */
 	uint32_t cut_chunks; /* whole ones of the commit that was cut */
 	uint32_t cut_of;
 };
 
-/* Scan from a commit's boundary to the window's limit. */
+/* Scan from a commit's boundary to the window's limit; `after` is the number of
+ * the commit that ends there (0: the segment begins there). */
 void log_scan_end(struct log_window *w, const struct log_format_place *segment, uint64_t from,
-    struct log_scan *out);
+    uint64_t after, struct log_scan *out);
 
 #endif
