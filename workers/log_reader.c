@@ -138,10 +138,11 @@ step_frame(struct log_reader *r, struct log_item *item)
 	if (r->pos > r->next[s])
 		return range(r, item, LOG_ITEM_CORRUPT, s, r->next[s], r->pos);
 	to = (r->chunk.flags & LOG_CHUNK_GAP) != 0 ? frame_next_pos(at, &h) : r->pos + h.frame_len;
-	if (to <= r->next[s] && h.type == FRAME_GAP && r->old_gap != NULL)
-		r->old_gap(r->ctx, s, r->pos, to);
-	else if (to <= r->next[s])
-		r->stats.twice++;
+	if (to <= r->next[s]) {
+		r->stats.twice += h.type != FRAME_GAP;
+		if (h.type == FRAME_GAP && r->old_gap != NULL)
+			r->old_gap(r->ctx, s, r->pos, to);
+	}
 	else if (h.type == FRAME_PAD)
 		r->next[s] = to;
 	else
