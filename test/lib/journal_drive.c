@@ -17,6 +17,10 @@
  *		Every acknowledged event is in the log exactly once, whole, at its
  *		position, and no position was given out twice.
  *
+ *	journal_drive load DIR PER_SECOND SECONDS
+ *		Puts events that nobody waits for, and says what the journal's
+ *		processor time was for each.
+ *
  *	DRIVE_LOSE=1 removes the region before a run: the machine was switched off.
  *	DRIVE_SEGMENT, DRIVE_BODY: bytes of a segment and of a body.
  *
@@ -39,6 +43,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,11 +102,12 @@ load_config(void)
 	char text[2048];
 
 	(void)snprintf(text, sizeof text,
-	    "global\nstate-dir '%s'\nruntime-dir '/run/drive'\nstream-slots %d\nring 256k\n"
+	    "global\nstate-dir '%s'\nruntime-dir '/run/drive'\nstream-slots %d\nring %s\n"
 	    "listen a\nbind 127.0.0.1:1\nmax-event 16k\nmax-body 64k\n"
-	    "journal\nsegment %s\ncommit-max 128k\ncommit-linger %s\nretain %s\n%s"
+	    "journal\nsegment %s\ncommit-max %s\ncommit-linger %s\nretain %s\n%s"
 	    "dedup\ntable 64k\nwindow %s\n",
-	    d.state, SLOTS, setting("DRIVE_SEGMENT", "1m"), setting("DRIVE_LINGER", "10ms"),
+	    d.state, SLOTS, setting("DRIVE_RING", "256k"), setting("DRIVE_SEGMENT", "1m"), setting("DRIVE_COMMIT", "128k"),
+	    setting("DRIVE_LINGER", "10ms"),
 	    setting("DRIVE_RETAIN", "1h"), setting("DRIVE_MORE", ""), setting("DRIVE_WINDOW", "1h"));
 	if (config_parse_memory("drive", text, strlen(text), &d.cfg, &errs) != CONFIG_OK) {
 		(void)fprintf(stderr, "journal_drive: %s\n", errs.n > 0 ? errs.text[0] : "config");
@@ -149,7 +155,7 @@ open_region(bool make)
 {
 	struct region_params p = { .slots = SLOTS,
 		.pages = 2,
-		.ring_capacity = 256 << 10,
+		.ring_capacity = d.cfg->global.ring_bytes,
 		.dedup_bytes = 64 << 10,
 		.dedup_window_ms = (uint64_t)d.cfg->dedup.window_ms,
 		.uid = (uid_t)-1,
@@ -308,7 +314,7 @@ struct group {
 	uint32_t stream;
 };
 
-static void
+static bool
 put(struct group *g, uint32_t stream, uint64_t n)
 {
 	struct ring_in *in = &d.in[stream];
@@ -334,12 +340,14 @@ put(struct group *g, uint32_t stream, uint64_t n)
 	len += (int)extra;
 	len += snprintf(body + len, sizeof body - (size_t)len, "\"}");
 	at = ring_reserve(in, frame_len_for(0, (size_t)len), &why);
-	assert_that(at != NULL);
+	if (at == NULL)
+		return false;
 	memcpy(at, &h, sizeof h);
 	memcpy(at + sizeof h, body, (size_t)len);
 	frame_seal(at, 0, (uint32_t)len);
 	*g = (struct group){ .pos = in->tail, .key = key, .stream = stream };
 	ring_put(in, frame_len_for(0, (size_t)len), true);
+	return true;
 }
 
 static void
@@ -356,7 +364,8 @@ play(uint64_t events)
 		char line[100];
 
 		for (size_t i = 0; i < n; i++)
-			put(&group[i], (uint32_t)((done + i) % 3 == 2), done + i);
+			if (!put(&group[i], (uint32_t)((done + i) % 3 == 2), done + i))
+				die("a ring is full");
 		for (uint32_t i = 0; i < SLOTS; i++)
 			wait_durable(i);
 		for (size_t i = 0; i < n; i++) {
@@ -493,10 +502,49 @@ inherited_bell(void)
 	return fd;
 }
 
+/* A ring of the journal's bell as acceptors do it: not while it lingers. */
+static void
+load(uint64_t per_second, uint64_t seconds)
+{
+	uint64_t begun = clock_mono_ns(), n = 0, full = 0;
+	struct group g;
+
+	while (clock_mono_ns() - begun < seconds * CLOCK_NS_PER_S) {
+		uint64_t due = (clock_mono_ns() - begun) / 1000 * per_second / 1000000;
+
+		for (; n < due; n++)
+			full += put(&g, (uint32_t)(n & 1), n) ? 0 : 1;
+		(void)bell_ring(d.journal_bell, &d.region.journal->sleeping,
+		    ring_in_backlog(&d.in[0]) > d.region.ring_capacity / 4);
+		(void)poll(NULL, 0, 1);
+	}
+	(void)printf("put=%" PRIu64 " full=%" PRIu64 " ", n, full);
+	for (uint32_t i = 0; i < SLOTS; i++)
+		wait_durable(i);
+}
+
 static int
-run(uint64_t events)
+report_load(const struct rusage *u)
+{
+	const _Atomic uint64_t *c = d.region.journal->counter;
+	uint64_t us = ((uint64_t)u->ru_utime.tv_sec + (uint64_t)u->ru_stime.tv_sec) * 1000000 +
+	    (uint64_t)u->ru_utime.tv_usec + (uint64_t)u->ru_stime.tv_usec;
+	uint64_t frames = counters_get(c, counter_id(JOURNAL, frames));
+	uint64_t commits = counters_get(c, counter_id(JOURNAL, commits));
+
+	(void)printf("frames=%" PRIu64 " commits=%" PRIu64 " bytes=%" PRIu64 " sync_us=%" PRIu64
+		     " cpu_us=%" PRIu64 " cpu_ns_per_event=%" PRIu64 "\n",
+	    frames, commits, counters_get(c, counter_id(JOURNAL, bytes)),
+	    counters_get(c, counter_id(JOURNAL, sync_ns)) / 1000 / (commits == 0 ? 1 : commits), us,
+	    us * 1000 / (frames == 0 ? 1 : frames));
+	return 0;
+}
+
+static int
+run(uint64_t events, uint64_t seconds)
 {
 	char bells[64];
+	struct rusage usage;
 	uint64_t since;
 	int status;
 
@@ -513,10 +561,13 @@ run(uint64_t events)
 	(void)setenv("DRIVE_BELLS", bells, 1);
 	start_journal();
 	take_slots();
-	play(events);
+	if (seconds != 0)
+		load(events, seconds);
+	else
+		play(events);
 	/* A tracer may stand between: the journal's own pid is in the region. */
 	since = clock_mono_ns();
-	while (waitpid(d.journal, &status, WNOHANG) == 0) {
+	while (wait4(d.journal, &status, WNOHANG, &usage) == 0) {
 		pid_t pid = (pid_t)word_load(&d.region.journal->pid);
 
 		if (word_load(&d.region.journal->active) != 0 && pid > 1)
@@ -527,7 +578,7 @@ run(uint64_t events)
 		}
 		(void)poll(NULL, 0, 5);
 	}
-	return verify(d.acks);
+	return seconds != 0 ? report_load(&usage) : verify(d.acks);
 }
 
 int
@@ -541,8 +592,10 @@ main(int argc, char **argv)
 	if (strcmp(argv[1], "run") == 0 && argc >= 4) {
 		d.words = argv + 4;
 		d.n_words = argc - 4 < 60 ? argc - 4 : 60;
-		return run(strtoull(argv[3], NULL, 10));
+		return run(strtoull(argv[3], NULL, 10), 0);
 	}
+	if (strcmp(argv[1], "load") == 0 && argc == 5)
+		return run(strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
 	if (strcmp(argv[1], "journal") == 0) {
 		open_region(false);
 		run_journal();
