@@ -119,8 +119,10 @@ walk(const struct ring *ring, uint64_t from, uint64_t seq, uint64_t tail, uint64
 
 		/* The next header is a cache miss as soon as frames are longer
 		 * than a line; ask for it while this one is looked at. */
-		if (h->frame_len < tail - pos)
+		if (h->frame_len < tail - pos) {
 			__builtin_prefetch(at + h->frame_len);
+			__builtin_prefetch(at + h->frame_len + 64);
+		}
 		if (frame_check_header(at, tail - pos, ring->stream, pos, &checked) != FRAME_OK ||
 		    checked.seq != seq + count ||
 		    (with_crc && frame_check_crc(at, &checked) != FRAME_OK)) {

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ZERO_PIECE (256 * 1024)
+#define ZERO_PIECE (512 * 1024)
 
 void
 log_dir_name(uint32_t number, char name[LOG_DIR_NAME_LEN])
@@ -318,8 +318,9 @@ log_dir_write(int fd, const void *bytes, size_t len, uint64_t off)
 int
 log_dir_zero(int fd, uint64_t from, uint64_t to)
 {
-	/* Aligned for descriptors with O_DIRECT. */
-	_Alignas(LAYOUT_PAGE) static const uint8_t zeros[ZERO_PIECE];
+	/* Aligned for descriptors with O_DIRECT; not const, so that they are no bytes of
+	 * the program file. */
+	_Alignas(LAYOUT_PAGE) static uint8_t zeros[ZERO_PIECE];
 
 	while (from < to) {
 		size_t piece = to - from < sizeof zeros ? (size_t)(to - from) : sizeof zeros;

@@ -61,7 +61,8 @@ may_go_on(struct log_spare *s)
 
 /*
  * Past the page cache, where the file system can: a segment of zeros that
- * nobody will read costs no memory then, and hardly any CPU.
+ * nobody will read costs no memory then, and hardly any CPU.  Else piece by
+ * piece to the disk: one great flush would stand in the way of a commit.
  */
 static int
 zero(int fd, uint64_t from, uint64_t to)
@@ -72,8 +73,10 @@ zero(int fd, uint64_t from, uint64_t to)
 		rc = log_dir_zero(fd, from, to);
 		(void)fcntl(fd, F_SETFL, flags);
 	}
-	/* Refused for its alignment, perhaps: then as any file is written. */
-	return rc == 0 ? 0 : log_dir_zero(fd, from, to);
+	if (rc == 0)
+		return 0;
+	/* Refused for its alignment, perhaps; a real error comes again. */
+	return log_dir_zero(fd, from, to) == -1 ? -1 : fdatasync(fd);
 }
 
 /* The descriptor, or -1 with errno (ECANCELED: asked to stop). */
@@ -94,9 +97,7 @@ make(struct log_spare *s)
 			errno = ECANCELED;
 			goto fail;
 		}
-		/* Piece by piece to the disk: one great flush would stand in
-		 * the way of a commit. */
-		if (zero(fd, at, end) == -1 || fdatasync(fd) == -1)
+		if (zero(fd, at, end) == -1)
 			goto fail;
 	}
 	if (fsync(fd) == -1 || renameat(s->dirfd, TMP_NAME, s->dirfd, LOG_DIR_SPARE) == -1)
