@@ -29,6 +29,16 @@ place_of(const struct log_segment *s, uint64_t limit)
 		.limit = limit };
 }
 
+/* Of a log that is being written, commits become visible in order: zeros where
+ * the next one would begin are the end. */
+static bool
+has_more(int fd, uint64_t off)
+{
+	uint64_t word = 0;
+
+	return pread(fd, &word, sizeof word, (off_t)off) == (ssize_t)sizeof word && word != 0;
+}
+
 /* Where the open segment ends for us. */
 static uint64_t
 limit_of(struct log_reader *r, const struct log_segment *s)
@@ -49,6 +59,8 @@ limit_of(struct log_reader *r, const struct log_segment *s)
 	if (r->tail_segment == s->number && r->tail.end > from) {
 		from = r->tail.end;
 		after = r->tail.commit;
+		if (!has_more(r->fd, from))
+			return from;
 	}
 	place = place_of(s, bytes);
 	log_window_set(&r->window, r->fd, bytes);

@@ -425,16 +425,29 @@ read_acks(struct list *acks, const char *path)
 	qsort(acks->at, acks->n, sizeof *acks->at, by_place);
 }
 
-static uint64_t
-read_log(struct list *log, uint64_t *bad)
+/* What retention removed is nobody's loss. */
+static void
+note_oldest(struct log_reader *r, uint64_t oldest[SLOTS])
+{
+	enum log_format_result why;
+
+	if (r->chain.n == 0 ||
+	    log_dir_read_header(r->dirfd, r->chain.at[0].number, r->header, &why) != 0)
+		return;
+	for (uint32_t i = 0; i < SLOTS; i++)
+		oldest[i] = r->header->stream[i].end;
+}
+
+static void
+read_log(struct list *log, uint64_t *bad, uint64_t oldest[SLOTS])
 {
 	int dirfd = log_dir_open(d.journal_dir, false);
 	struct log_reader r;
 	struct log_item item;
-	uint64_t first = 0;
 
 	if (dirfd == -1 || log_reader_open(&r, dirfd, 0) == -1)
 		die(d.journal_dir);
+	note_oldest(&r, oldest);
 	while (log_reader_next(&r, &item) != LOG_ITEM_END) {
 		struct bytes body;
 		struct group g = { .stream = item.stream, .pos = item.from };
@@ -450,28 +463,29 @@ read_log(struct list *log, uint64_t *bad)
 		add(log, g);
 	}
 	*bad += r.stats.bad_headers;
-	if (r.chain.n > 0)
-		first = r.chain.at[0].number;
 	log_reader_close(&r);
 	close(dirfd);
 	qsort(log->at, log->n, sizeof *log->at, by_place);
-	return first;
 }
 
 static int
 verify(const char *path)
 {
 	struct list acks = { 0 }, log = { 0 };
-	uint64_t bad = 0, missing = 0, twice = 0, reused = 0;
+	uint64_t bad = 0, missing = 0, twice = 0, reused = 0, expired = 0, oldest[SLOTS] = { 0 };
 	size_t k = 0;
 
 	read_acks(&acks, path);
-	(void)read_log(&log, &bad);
+	read_log(&log, &bad, oldest);
 	for (size_t i = 1; i < log.n; i++)
 		twice += by_place(&log.at[i - 1], &log.at[i]) == 0;
 	for (size_t i = 1; i < acks.n; i++)
 		reused += by_place(&acks.at[i - 1], &acks.at[i]) == 0;
 	for (size_t i = 0; i < acks.n; i++) {
+		if (acks.at[i].pos < oldest[acks.at[i].stream]) {
+			expired++;
+			continue;
+		}
 		while (k < log.n && by_place(&log.at[k], &acks.at[i]) < 0)
 			k++;
 		missing += k == log.n || by_place(&log.at[k], &acks.at[i]) != 0 ||
@@ -484,8 +498,8 @@ verify(const char *path)
 	for (size_t i = 1; i < log.n; i++)
 		twice += by_place(&log.at[i - 1], &log.at[i]) == 0;
 	(void)printf("acked=%zu in_log=%zu missing=%" PRIu64 " twice=%" PRIu64 " reused=%" PRIu64
-		     " bad=%" PRIu64 " starts=%u\n",
-	    acks.n, log.n, missing, twice, reused, bad, d.starts);
+		     " bad=%" PRIu64 " expired=%" PRIu64 " starts=%u\n",
+	    acks.n, log.n, missing, twice, reused, bad, expired, d.starts);
 	free(acks.at);
 	free(log.at);
 	return missing + twice + reused + bad == 0 ? 0 : 1;
