@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define FOLLOW_PAUSE_MS 50
-#define META_MAX	16384
+#define META_MAX        16384
 
 enum from_kind { FROM_OLDEST = 0, FROM_NOW, FROM_TIME, FROM_RECEIPT };
 
@@ -41,7 +41,7 @@ struct cat {
 	uint32_t stream_of_receipt;
 	uint64_t pos;
 	char instance[9]; /* of the receipt, or of the log */
-	int stream;	  /* -1: all */
+	int stream;       /* -1: all */
 	bool is_following;
 	bool has_meta;
 	bool has_damage;
@@ -51,7 +51,7 @@ struct cat {
 static bool
 parse_date(const char *text, uint64_t *wall_ns)
 {
-	struct tm tm = { 0 };
+	struct tm tm = {0};
 	double fraction = 0;
 	char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
 
@@ -120,14 +120,14 @@ parse_from(struct cat *c, const char *text)
 static int
 parse(struct cat *c, int argc, char **argv)
 {
-	static const struct option options[] = { { "from", required_argument, NULL, 'f' },
-		{ "follow", no_argument, NULL, 'F' }, { "stream", required_argument, NULL, 's' },
-		{ "meta", no_argument, NULL, 'm' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {{"from", required_argument, NULL, 'f'},
+	    {"follow", no_argument, NULL, 'F'}, {"stream", required_argument, NULL, 's'},
+	    {"meta", no_argument, NULL, 'm'}, {NULL, 0, NULL, 0}};
 	uint64_t stream;
 	const char *rest;
 	int o;
 
-	*c = (struct cat){ .stream = -1 };
+	*c = (struct cat){.stream = -1};
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (o) {
 		case 'f':
@@ -171,11 +171,11 @@ add_attributes(struct json_out *out, const uint8_t *at, const struct frame_heade
 	uint16_t type;
 
 	while (frame_attr_next(attrs, &off, &type, &value)) {
-		const char *name = type == FRAME_ATTR_REQUEST_ID ? "requestId"
-		    : type == FRAME_ATTR_TRACEPARENT		 ? "traceparent"
-		    : type == FRAME_ATTR_CLIENT_ADDRESS		 ? "clientAddress"
-		    : type == FRAME_ATTR_USER_AGENT		 ? "userAgent"
-								 : NULL;
+		const char *name = type == FRAME_ATTR_REQUEST_ID       ? "requestId"
+				   : type == FRAME_ATTR_TRACEPARENT    ? "traceparent"
+				   : type == FRAME_ATTR_CLIENT_ADDRESS ? "clientAddress"
+				   : type == FRAME_ATTR_USER_AGENT     ? "userAgent"
+								       : NULL;
 		struct json_out before = *out;
 
 		if (name == NULL)
@@ -243,9 +243,9 @@ say_range(struct cat *c, const struct log_item *item)
 	c->has_damage |= item->kind == LOG_ITEM_CORRUPT;
 	ctl_say("stream %u: positions %" PRIu64 " to %" PRIu64 ": %s", item->stream, item->from,
 	    item->to,
-	    is_lost					 ? log_format_gap_text(item->reason)
-		: item->kind == LOG_ITEM_EXPIRED ? "removed by retention"
-						 : "damaged: see sluicectl journal check");
+	    is_lost                          ? log_format_gap_text(item->reason)
+	    : item->kind == LOG_ITEM_EXPIRED ? "removed by retention"
+					     : "damaged: see sluicectl journal check");
 }
 
 static int
@@ -273,9 +273,9 @@ seek(const struct cat *c, struct log_reader *r)
 	if (c->from != FROM_RECEIPT || sought == LOG_READER_FOUND)
 		return CTL_OK;
 	ctl_say("the receipt's position is %s",
-	    sought == LOG_READER_GONE	     ? "no longer in the log: beginning at the oldest"
-		: sought == LOG_READER_AHEAD ? "not in the log yet: beginning at the end"
-					     : "lost: beginning behind it");
+	    sought == LOG_READER_GONE    ? "no longer in the log: beginning at the oldest"
+	    : sought == LOG_READER_AHEAD ? "not in the log yet: beginning at the end"
+					 : "lost: beginning behind it");
 	return CTL_OK;
 }
 
@@ -289,8 +289,7 @@ check_instance(struct cat *c, const struct log_reader *r)
 	for (size_t i = 0; i < r->chain.n; i++)
 		if (r->chain.at[i].is_readable)
 			for (int k = 0; k < 4; k++)
-				(void)snprintf(ours + 2 * k, 3, "%02x",
-				    r->chain.at[i].instance[k]);
+				(void)snprintf(ours + 2 * k, 3, "%02x", r->chain.at[i].instance[k]);
 	if (c->from == FROM_RECEIPT && r->chain.n > 0 && strcmp(ours, c->instance) != 0) {
 		ctl_say("the receipt is of instance %s, this log is of %s", c->instance, ours);
 		return false;
@@ -302,7 +301,7 @@ check_instance(struct cat *c, const struct log_reader *r)
 static int
 copy_out(struct cat *c, struct ctl_log *log, struct log_reader *r)
 {
-	const struct timespec pause = { 0, FOLLOW_PAUSE_MS * CLOCK_NS_PER_MS };
+	const struct timespec pause = {0, FOLLOW_PAUSE_MS * CLOCK_NS_PER_MS};
 	struct log_item item;
 
 	while (!ferror(stdout)) {

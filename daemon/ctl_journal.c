@@ -42,8 +42,8 @@ struct check {
 	bool is_json;
 	bool has_progress;
 	uint64_t shown_ns;
-	uint64_t bad;	 /* ranges that cannot be read */
-	uint64_t known;	 /* GAPs that an earlier recovery wrote for damage */
+	uint64_t bad;   /* ranges that cannot be read */
+	uint64_t known; /* GAPs that an earlier recovery wrote for damage */
 	uint64_t bytes_before;
 	struct text_out ranges; /* JSON */
 };
@@ -116,8 +116,8 @@ print_totals(const struct check *c, const struct log_reader *r, size_t segments)
 static int
 check_log(struct ctl *ctl, struct ctl_log *log)
 {
-	struct check c = { .is_json = ctl->is_json,
-		.has_progress = !ctl->is_json && isatty(STDERR_FILENO) == 1 };
+	struct check c = {
+	    .is_json = ctl->is_json, .has_progress = !ctl->is_json && isatty(STDERR_FILENO) == 1};
 	struct log_reader r;
 	struct log_item item;
 	bool is_good;
@@ -222,16 +222,17 @@ print_segment(struct listing *l, const struct log_segment *s, const struct log_s
 {
 	struct log_retain_answer answer;
 	char created[JSON_OUT_TIME_LEN + 1], size[UNITS_TEXT_SIZE], hold[256];
-	const char *state = s->is_stray	    ? "stray"
-	    : h == NULL			    ? "unreadable"
-	    : s->end == UINT64_MAX	    ? "active"
-					    : "sealed";
+	const char *state = s->is_stray            ? "stray"
+			    : h == NULL            ? "unreadable"
+			    : s->end == UINT64_MAX ? "active"
+						   : "sealed";
 	const char *held;
 
 	log_retain_ask(&l->retain, next, l->disk_bytes, l->now_ns, &answer);
 	held = s->is_stray ? "may go" : hold_text(&answer, hold, sizeof hold);
 	if (l->ctl->is_json) {
-		(void)printf("%s{\"segment\":%u,\"bytes\":%" PRIu64 ",\"state\":\"%s\",\"held\":\"%s\"",
+		(void)printf("%s{\"segment\":%u,\"bytes\":%" PRIu64
+			     ",\"state\":\"%s\",\"held\":\"%s\"",
 		    l->shown++ == 0 ? "" : ",", s->number, s->bytes, state, held);
 		if (h != NULL)
 			(void)printf(",\"created\":\"%s\",\"firstCommit\":%" PRIu64,
@@ -267,8 +268,8 @@ list_segments(struct listing *l, int dirfd)
 		}
 		if (!has_now)
 			has_now = log_dir_read_header(dirfd, s->number, &h[now], &why) == 0;
-		has_next = k < l->chain.n &&
-		    log_dir_read_header(dirfd, l->chain.at[k].number, &h[1 - now], &why) == 0;
+		has_next = k < l->chain.n && log_dir_read_header(dirfd, l->chain.at[k].number,
+						 &h[1 - now], &why) == 0;
 		print_segment(l, s, has_now ? &h[now] : NULL, has_next ? &h[1 - now] : NULL);
 		now = 1 - now;
 		has_now = has_next;
@@ -279,17 +280,16 @@ static int
 ls_log(struct ctl *ctl, struct ctl_log *log)
 {
 	/* Without a configuration file: its defaults. */
-	struct log_retain_rules rules = { .retain_ns = 24 * 3600 * CLOCK_NS_PER_S,
-		.window_ns = 3600 * CLOCK_NS_PER_S };
-	struct listing l = { .ctl = ctl, .now_ns = clock_wall_ns() };
+	struct log_retain_rules rules = {
+	    .retain_ns = 24 * 3600 * CLOCK_NS_PER_S, .window_ns = 3600 * CLOCK_NS_PER_S};
+	struct listing l = {.ctl = ctl, .now_ns = clock_wall_ns()};
 	char size[UNITS_TEXT_SIZE];
 
 	if (ctl->cfg != NULL)
 		rules = (struct log_retain_rules){
-			.retain_ns = (uint64_t)ctl->cfg->journal.retain_ms * CLOCK_NS_PER_MS,
-			.window_ns = (uint64_t)ctl->cfg->dedup.window_ms * CLOCK_NS_PER_MS,
-			.max_disk_bytes = ctl->cfg->journal.max_disk_bytes
-		};
+		    .retain_ns = (uint64_t)ctl->cfg->journal.retain_ms * CLOCK_NS_PER_MS,
+		    .window_ns = (uint64_t)ctl->cfg->dedup.window_ms * CLOCK_NS_PER_MS,
+		    .max_disk_bytes = ctl->cfg->journal.max_disk_bytes};
 	if (log_dir_load(&l.chain, log->dirfd, 0) == -1) {
 		ctl_say("%s: %s", ctl->journal_dir, strerror(errno));
 		return CTL_FAILED;

@@ -47,7 +47,7 @@ map_region(struct ctl_log *log)
 int
 ctl_log_open(struct ctl_log *log, const struct ctl *ctl)
 {
-	*log = (struct ctl_log){ .ctl = ctl };
+	*log = (struct ctl_log){.ctl = ctl};
 	log->dirfd = log_dir_open(ctl->journal_dir, false);
 	if (log->dirfd == -1) {
 		ctl_say("%s: %s: say --state-dir or --config, or run as a user who may read it",
@@ -64,7 +64,7 @@ ctl_log_close(struct ctl_log *log)
 		region_close(&log->region);
 	if (log->dirfd != -1)
 		close(log->dirfd);
-	*log = (struct ctl_log){ .dirfd = -1 };
+	*log = (struct ctl_log){.dirfd = -1};
 }
 
 /* A region beside another log says nothing about this one. */
@@ -76,7 +76,7 @@ is_of_this_log(const struct ctl_log *log, uint64_t end)
 	uint32_t number = layout_log_segment(end);
 
 	return log_dir_read_header(log->dirfd, number, &h, &why) == 0 &&
-	    memcmp(h.instance, log->region.header->instance, sizeof h.instance) == 0;
+	       memcmp(h.instance, log->region.header->instance, sizeof h.instance) == 0;
 }
 
 uint64_t

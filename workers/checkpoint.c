@@ -20,8 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAGIC	 0x0031544b43434c53ull /* "SLCCKT1" */
-#define VERSION	 1
+#define MAGIC    0x0031544b43434c53ull /* "SLCCKT1" */
+#define VERSION  1
 #define CRC_FROM 12
 
 static uint32_t
@@ -34,7 +34,7 @@ static int
 is_whole(const struct checkpoint *c)
 {
 	return c->magic == MAGIC && c->version == VERSION && c->streams <= CHECKPOINT_STREAMS &&
-	    crc_of(c) == c->crc;
+	       crc_of(c) == c->crc;
 }
 
 static enum checkpoint_result
@@ -74,7 +74,7 @@ checkpoint_open(struct checkpoint_file *f, int dirfd, const char *name)
 {
 	struct checkpoint c;
 
-	*f = (struct checkpoint_file){ .dirfd = dirfd, .fd = -1 };
+	*f = (struct checkpoint_file){.dirfd = dirfd, .fd = -1};
 	assert_that(strlen(name) + sizeof ".tmp" <= sizeof f->name);
 	(void)snprintf(f->name, sizeof f->name, "%s", name);
 	f->fd = openat(dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -100,7 +100,7 @@ checkpoint_close(struct checkpoint_file *f)
 static int
 make_new(struct checkpoint_file *f, const uint8_t slot[CHECKPOINT_SLOT_LEN], off_t off)
 {
-	uint8_t both[2 * CHECKPOINT_SLOT_LEN] = { 0 };
+	uint8_t both[2 * CHECKPOINT_SLOT_LEN] = {0};
 	char tmp[sizeof f->name + sizeof ".tmp"];
 	int fd, saved;
 
@@ -125,7 +125,7 @@ make_new(struct checkpoint_file *f, const uint8_t slot[CHECKPOINT_SLOT_LEN], off
 int
 checkpoint_write(struct checkpoint_file *f, struct checkpoint *content)
 {
-	uint8_t slot[CHECKPOINT_SLOT_LEN] = { 0 };
+	uint8_t slot[CHECKPOINT_SLOT_LEN] = {0};
 	off_t off;
 	int saved;
 

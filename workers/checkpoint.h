@@ -54,7 +54,7 @@ _Static_assert(offsetof(struct checkpoint, stream) == 96, "streams");
 enum checkpoint_result {
 	CHECKPOINT_OK = 0,
 	CHECKPOINT_ABSENT, /* no file */
-	CHECKPOINT_BAD,	   /* neither slot is whole */
+	CHECKPOINT_BAD,    /* neither slot is whole */
 	CHECKPOINT_ERROR,  /* errno */
 };
 

@@ -43,8 +43,8 @@ is_due(const struct journal *j, const struct journal_look *look, uint64_t now_ns
 	if (look->unread == 0)
 		return false;
 	return look->is_urgent || j->w->draining || j->is_cut_short || j->retry_at_ns != 0 ||
-	    linger_ns == 0 ||
-	    (j->gather_since_ns != 0 && now_ns - j->gather_since_ns >= linger_ns);
+	       linger_ns == 0 ||
+	       (j->gather_since_ns != 0 && now_ns - j->gather_since_ns >= linger_ns);
 }
 
 static void
@@ -160,8 +160,7 @@ is_done(struct worker *w)
 		return true;
 	}
 	journal_commit_look(j, &look);
-	if (!is_late &&
-	    (!j->is_published || look.unread != 0 || (w->orphaned && !j->is_unowned)))
+	if (!is_late && (!j->is_published || look.unread != 0 || (w->orphaned && !j->is_unowned)))
 		return false;
 	if (look.unread != 0)
 		log_line(LOG_LEVEL_ERR,
@@ -173,15 +172,15 @@ is_done(struct worker *w)
 }
 
 const struct worker_ops journal_ops = {
-	.rights = rights,
-	.open_early = journal_start_early,
-	.start = journal_start,
-	.round = round_of_work,
-	.may_sleep = may_sleep,
-	.woke = woke,
-	.tick = tick,
-	.drain = drain,
-	.is_done = is_done,
-	.command = journal_command,
-	.help = "show journal    segment, offset, commit, trouble, spare\n",
+    .rights = rights,
+    .open_early = journal_start_early,
+    .start = journal_start,
+    .round = round_of_work,
+    .may_sleep = may_sleep,
+    .woke = woke,
+    .tick = tick,
+    .drain = drain,
+    .is_done = is_done,
+    .command = journal_command,
+    .help = "show journal    segment, offset, commit, trouble, spare\n",
 };

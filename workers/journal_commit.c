@@ -40,7 +40,7 @@ journal_commit_look(const struct journal *j, struct journal_look *look)
 {
 	const struct region *r = j->region;
 
-	*look = (struct journal_look){ 0 };
+	*look = (struct journal_look){0};
 	for (uint32_t i = 0; i < j->slots; i++) {
 		const struct slot_page *slot = r->slot[i];
 		uint64_t unread;
@@ -53,8 +53,8 @@ journal_commit_look(const struct journal *j, struct journal_look *look)
 		look->has_retired |= word_load(&slot->retired) != 0;
 		/* Words that contradict each other are found by the walk. */
 		look->unread += unread <= r->ring_capacity ? unread : r->ring_capacity;
-		look->is_urgent |= unread >= r->ring_capacity / 4 ||
-		    is_waited_for(slot, j->stream[i].end);
+		look->is_urgent |=
+		    unread >= r->ring_capacity / 4 || is_waited_for(slot, j->stream[i].end);
 	}
 	look->is_urgent |= look->has_retired;
 }
@@ -110,19 +110,19 @@ add_gap(struct journal *j, struct gathering *g, uint32_t i, uint64_t tail)
 	if (tail - from > LOG_BLOCK) {
 		/* The tail itself is no position: leave it, the next region
 		 * begins in a block of its own. */
-		log_line(LOG_LEVEL_ERR, "stream %u: tail=%llu behind durable=%llu makes no sense", i,
-		    (unsigned long long)tail, (unsigned long long)from);
+		log_line(LOG_LEVEL_ERR, "stream %u: tail=%llu behind durable=%llu makes no sense",
+		    i, (unsigned long long)tail, (unsigned long long)from);
 		return;
 	}
 	frame_make_gap(j->gap[i], i, from, j->next_seq[i], tail, FRAME_GAP_RING_DAMAGED, g->now_ns);
 	add_part(j, g,
-	    &(struct log_part){ .frames = j->gap[i],
+	    &(struct log_part){.frames = j->gap[i],
 		.len = FRAME_GAP_LEN,
 		.from = from,
 		.to = tail,
 		.first_seq = j->next_seq[i],
 		.stream = i,
-		.is_gap = true });
+		.is_gap = true});
 }
 
 static void
@@ -142,21 +142,21 @@ gather_stream(struct journal *j, struct gathering *g, uint32_t i)
 	else if (is_suspect)
 		r = walk_suspect(&ring, from, seq, tail, &len, &events);
 	else if (tail != from)
-		r = ring_walk(&ring, from, seq, tail, g->budget - g->bytes - LOG_CHUNK_LEN, &len,
-		    &events);
+		r = ring_walk(
+		    &ring, from, seq, tail, g->budget - g->bytes - LOG_CHUNK_LEN, &len, &events);
 	if (g->n > 0 && g->bytes + LOG_CHUNK_LEN + len > g->budget) {
 		j->is_cut_short = true; /* one frame longer than the rest: next time */
 		return;
 	}
 	if (len > 0)
 		add_part(j, g,
-		    &(struct log_part){ .frames = ring_at(&ring, from),
+		    &(struct log_part){.frames = ring_at(&ring, from),
 			.len = len,
 			.from = from,
 			.to = from + len,
 			.first_seq = seq,
 			.events = events,
-			.stream = i });
+			.stream = i});
 	if (r == RING_DAMAGED || is_suspect)
 		add_gap(j, g, i, tail);
 	else if (from + len != tail)
@@ -166,7 +166,7 @@ gather_stream(struct journal *j, struct gathering *g, uint32_t i)
 static size_t
 gather(struct journal *j, uint64_t budget, uint64_t now_ns)
 {
-	struct gathering g = { .budget = budget, .now_ns = now_ns };
+	struct gathering g = {.budget = budget, .now_ns = now_ns};
 
 	j->is_cut_short = false;
 	for (uint32_t k = 0; k < j->slots; k++) {
@@ -177,7 +177,8 @@ gather(struct journal *j, uint64_t budget, uint64_t now_ns)
 		j->is_retiring[i] = false;
 		if (j->stream[i].retired != 0 || !is_begun(j->region->slot[i]))
 			continue;
-		if (g.n + 2 > LOG_WRITER_PARTS_MAX || (g.n > 0 && g.bytes + LOG_CHUNK_LEN >= budget)) {
+		if (g.n + 2 > LOG_WRITER_PARTS_MAX ||
+		    (g.n > 0 && g.bytes + LOG_CHUNK_LEN >= budget)) {
 			j->is_cut_short = true;
 			continue;
 		}
@@ -228,8 +229,8 @@ ring_all(struct journal *j)
 void
 journal_commit_trouble(struct journal *j, enum log_writer_result r)
 {
-	static const enum layout_trouble kind[] = { LAYOUT_TROUBLE_NONE, LAYOUT_TROUBLE_FULL,
-		LAYOUT_TROUBLE_WRITE, LAYOUT_TROUBLE_SYNC, LAYOUT_TROUBLE_OPEN };
+	static const enum layout_trouble kind[] = {LAYOUT_TROUBLE_NONE, LAYOUT_TROUBLE_FULL,
+	    LAYOUT_TROUBLE_WRITE, LAYOUT_TROUBLE_SYNC, LAYOUT_TROUBLE_OPEN};
 	bool is_new = word_load(&j->part->trouble) == LAYOUT_TROUBLE_NONE;
 
 	word_store(&j->part->trouble_errno, (uint64_t)j->writer.stats.error);
@@ -253,10 +254,10 @@ journal_commit_untroubled(struct journal *j)
 		return;
 	word_store(&j->part->trouble, LAYOUT_TROUBLE_NONE);
 	word_store(&j->part->trouble_errno, 0);
-	log_line(LOG_LEVEL_NOTICE, "%s: writing works again after %llu ms: durable requests are taken",
-	    j->cfg->path,
+	log_line(LOG_LEVEL_NOTICE,
+	    "%s: writing works again after %llu ms: durable requests are taken", j->cfg->path,
 	    (unsigned long long)((clock_wall_ns() - word_load(&j->part->trouble_since_ns)) /
-		CLOCK_NS_PER_MS));
+				 CLOCK_NS_PER_MS));
 }
 
 /* No trouble yet when it fails: the caller may know another way. */
@@ -271,7 +272,8 @@ attempt(struct journal *j, const struct log_part *part, size_t n)
 		return r;
 	if (had_errors)
 		worker_error(j->w,
-		    "a write or sync of the log failed (%s): that segment is sealed at its last good "
+		    "a write or sync of the log failed (%s): that segment is sealed at its last "
+		    "good "
 		    "commit, the same frames went to the next one",
 		    strerror(j->writer.stats.error));
 	count(j, part, n);

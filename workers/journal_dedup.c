@@ -97,7 +97,8 @@ journal_dedup_rebuild(struct journal *j, uint64_t end)
 	uint64_t before = counters_get(j->part->counter, counter_id(JOURNAL, rebuilt_keys));
 
 	if (log_reader_open(&r, j->dirfd, end) == -1) {
-		worker_error(j->w, "cannot refill the dedup table from the log: %s", strerror(errno));
+		worker_error(
+		    j->w, "cannot refill the dedup table from the log: %s", strerror(errno));
 		return;
 	}
 	first = journal_dedup_first(j, &r.chain);
@@ -113,6 +114,6 @@ journal_dedup_rebuild(struct journal *j, uint64_t end)
 		}
 	log_line(LOG_LEVEL_NOTICE, "the dedup table was too old: refilled with %llu keys",
 	    (unsigned long long)(counters_get(j->part->counter, counter_id(JOURNAL, rebuilt_keys)) -
-		before));
+				 before));
 	log_reader_close(&r);
 }

@@ -25,7 +25,7 @@
 /* What the rings hold beyond the durable positions. */
 struct journal_look {
 	uint64_t unread;  /* bytes */
-	bool is_urgent;	  /* somebody waits, or a ring fills up */
+	bool is_urgent;   /* somebody waits, or a ring fills up */
 	bool has_retired; /* a slot was set aside and the journal has not said so yet */
 };
 
@@ -56,7 +56,7 @@ struct journal {
 	uint64_t next_pos[LOG_STREAMS], next_seq[LOG_STREAMS];
 	bool is_retiring[LOG_STREAMS];
 	uint8_t gap[LOG_STREAMS][(FRAME_GAP_LEN + 7) & ~7ull];
-	uint32_t rotate; /* the stream a commit begins with, so that none starves */
+	uint32_t rotate;   /* the stream a commit begins with, so that none starves */
 	bool is_cut_short; /* commit-max left something */
 
 	struct event *bell;
@@ -73,8 +73,8 @@ struct journal {
 	size_t n_plan, at_plan;
 
 	uint64_t dedup_tick, dedup_wall_ns; /* now, for ages */
-	bool is_unowned; /* orphaned: no other process holds a slot's lock any more */
-	bool has_successor; /* orphaned: a new supervisor has a journal waiting */
+	bool is_unowned;         /* orphaned: no other process holds a slot's lock any more */
+	bool has_successor;      /* orphaned: a new supervisor has a journal waiting */
 	uint64_t supervisor_pid; /* of our own */
 	unsigned ticks;
 };
@@ -108,8 +108,8 @@ void journal_commit_look(const struct journal *j, struct journal_look *look);
 /* One commit of what the rings hold.  False: trouble. */
 bool journal_commit(struct journal *j);
 /* Frames that lie in no ring (GAPs): all or trouble. */
-enum log_writer_result journal_commit_parts(struct journal *j, const struct log_part *part,
-    size_t n);
+enum log_writer_result journal_commit_parts(
+    struct journal *j, const struct log_part *part, size_t n);
 /* Durable acks stop, with a reason; and go on.  Each says one line. */
 void journal_commit_trouble(struct journal *j, enum log_writer_result r);
 void journal_commit_untroubled(struct journal *j);

@@ -29,10 +29,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RANGES_MAX	4096
-#define RANGES_TO_SHOW	20
-#define PLAN_MAX	(RANGES_MAX + LOG_STREAMS)
-#define INSTANCE_TEXT	33
+#define RANGES_MAX     4096
+#define RANGES_TO_SHOW 20
+#define PLAN_MAX       (RANGES_MAX + LOG_STREAMS)
+#define INSTANCE_TEXT  33
 
 struct found_range {
 	uint32_t stream;
@@ -87,13 +87,16 @@ check_headers(struct recovery *rec)
 		if (s->is_readable)
 			refuse_other_instance(j, name, s->instance);
 		else if (s->why == LOG_FORMAT_VERSION)
-			fatal("%s/%s was written by another version of sluice that this one does not "
-			      "understand: start that version, or set `path` in the journal section to an "
-			      "empty folder",
+			fatal(
+			    "%s/%s was written by another version of sluice that this one does not "
+			    "understand: start that version, or set `path` in the journal section "
+			    "to an "
+			    "empty folder",
 			    j->cfg->path, name);
 		else
-			log_line(LOG_LEVEL_ERR, "%s/%s: the header cannot be read: its chunks are tried",
-			    j->cfg->path, name);
+			log_line(LOG_LEVEL_ERR,
+			    "%s/%s: the header cannot be read: its chunks are tried", j->cfg->path,
+			    name);
 	}
 }
 
@@ -119,7 +122,7 @@ note_range(struct recovery *rec, uint32_t stream, uint64_t from, uint64_t to)
 		return;
 	}
 	rec->range[rec->n_ranges++] =
-	    (struct found_range){ .stream = stream, .from = from, .to = to };
+	    (struct found_range){.stream = stream, .from = from, .to = to};
 }
 
 static void
@@ -232,7 +235,8 @@ report(struct recovery *rec)
 		fresh++;
 		if (++shown <= RANGES_TO_SHOW)
 			log_line(LOG_LEVEL_ERR,
-			    "log damaged: stream=%u from=%llu to=%llu: lost, receipts in it answer so",
+			    "log damaged: stream=%u from=%llu to=%llu: lost, receipts in it answer "
+			    "so",
 			    r->stream, (unsigned long long)r->from, (unsigned long long)r->to);
 	}
 	if (fresh == 0)
@@ -240,8 +244,8 @@ report(struct recovery *rec)
 	log_line(LOG_LEVEL_ERR, "log damaged: %llu ranges, %llu bytes of segments cannot be read",
 	    (unsigned long long)(fresh + rec->more_ranges),
 	    (unsigned long long)rec->reader.stats.bad_bytes);
-	counters_add(j->part->counter, counter_id(JOURNAL, quarantined_bytes),
-	    rec->reader.stats.bad_bytes);
+	counters_add(
+	    j->part->counter, counter_id(JOURNAL, quarantined_bytes), rec->reader.stats.bad_bytes);
 }
 
 static void
@@ -254,20 +258,20 @@ make_plan(struct recovery *rec, uint64_t capacity)
 		const struct found_range *r = &rec->range[i];
 
 		if (!r->is_known)
-			j->plan[j->n_plan++] = (struct journal_plan){ .stream = r->stream,
-				.reason = FRAME_GAP_LOG_CORRUPT,
-				.from = r->from,
-				.to = r->to,
-				.seq = j->stream[r->stream].end_seq };
+			j->plan[j->n_plan++] = (struct journal_plan){.stream = r->stream,
+			    .reason = FRAME_GAP_LOG_CORRUPT,
+			    .from = r->from,
+			    .to = r->to,
+			    .seq = j->stream[r->stream].end_seq};
 	}
 	for (uint32_t i = 0; i < j->slots; i++) {
 		const struct log_stream *s = &j->stream[i];
 
-		j->plan[j->n_plan++] = (struct journal_plan){ .stream = i,
-			.reason = FRAME_GAP_REGION_LOST,
-			.from = s->end,
-			.to = log_format_next_block(s->end, capacity),
-			.seq = s->end_seq };
+		j->plan[j->n_plan++] = (struct journal_plan){.stream = i,
+		    .reason = FRAME_GAP_REGION_LOST,
+		    .from = s->end,
+		    .to = log_format_next_block(s->end, capacity),
+		    .seq = s->end_seq};
 	}
 }
 

@@ -55,7 +55,7 @@ take_lock(struct journal *j)
 {
 	const struct worker_env *env = j->w->env;
 	char path[CONFIG_PATH_SIZE + sizeof LOG_DIR_LOCK + 1];
-	struct patience patience = { .path = path };
+	struct patience patience = {.path = path};
 
 	(void)snprintf(path, sizeof path, "%s/%s", j->cfg->path, LOG_DIR_LOCK);
 	if (lock_wait(path, &j->lock_fd, say_that_we_wait, &patience) != LOCK_OK)
@@ -181,19 +181,17 @@ static void
 open_writer(struct journal *j, const struct log_writer_place *place)
 {
 	const struct worker_env *env = j->w->env;
-	struct log_writer_params p = { .dirfd = j->dirfd,
-		.segment_bytes = j->cfg->segment_bytes,
-		.generation = j->region->header->generation,
-		.ring_capacity = j->region->ring_capacity,
-		.slots = j->slots,
-		.blocked = on_blocked,
-		.unblocked = on_unblocked,
-		.ctx = j->w };
-	struct log_retain_rules rules = {
-		.retain_ns = (uint64_t)j->cfg->retain_ms * CLOCK_NS_PER_MS,
-		.window_ns = (uint64_t)env->cfg->dedup.window_ms * CLOCK_NS_PER_MS,
-		.max_disk_bytes = j->cfg->max_disk_bytes
-	};
+	struct log_writer_params p = {.dirfd = j->dirfd,
+	    .segment_bytes = j->cfg->segment_bytes,
+	    .generation = j->region->header->generation,
+	    .ring_capacity = j->region->ring_capacity,
+	    .slots = j->slots,
+	    .blocked = on_blocked,
+	    .unblocked = on_unblocked,
+	    .ctx = j->w};
+	struct log_retain_rules rules = {.retain_ns = (uint64_t)j->cfg->retain_ms * CLOCK_NS_PER_MS,
+	    .window_ns = (uint64_t)env->cfg->dedup.window_ms * CLOCK_NS_PER_MS,
+	    .max_disk_bytes = j->cfg->max_disk_bytes};
 
 	memcpy(p.instance, env->instance, sizeof p.instance);
 	log_writer_init(&j->writer, &p, place, j->stream);
@@ -218,7 +216,7 @@ void
 journal_start(struct worker *w)
 {
 	struct journal *j = w->stage;
-	struct log_writer_place place = { 0 };
+	struct log_writer_place place = {0};
 	int64_t last;
 
 	add_events(j);
@@ -250,20 +248,21 @@ write_plan(struct journal *j)
 	uint64_t now_ns = clock_wall_ns();
 
 	while (j->at_plan < j->n_plan) {
-		size_t n = j->n_plan - j->at_plan < LOG_STREAMS ? j->n_plan - j->at_plan : LOG_STREAMS;
+		size_t n =
+		    j->n_plan - j->at_plan < LOG_STREAMS ? j->n_plan - j->at_plan : LOG_STREAMS;
 
 		for (size_t i = 0; i < n; i++) {
 			const struct journal_plan *g = &j->plan[j->at_plan + i];
 
-			frame_make_gap(j->gap[i], g->stream, g->from, g->seq, g->to, g->reason,
-			    now_ns);
-			j->part_list[i] = (struct log_part){ .frames = j->gap[i],
-				.len = FRAME_GAP_LEN,
-				.from = g->from,
-				.to = g->to,
-				.first_seq = g->seq,
-				.stream = g->stream,
-				.is_gap = true };
+			frame_make_gap(
+			    j->gap[i], g->stream, g->from, g->seq, g->to, g->reason, now_ns);
+			j->part_list[i] = (struct log_part){.frames = j->gap[i],
+			    .len = FRAME_GAP_LEN,
+			    .from = g->from,
+			    .to = g->to,
+			    .first_seq = g->seq,
+			    .stream = g->stream,
+			    .is_gap = true};
 		}
 		if (journal_commit_parts(j, j->part_list, n) != LOG_WRITER_OK)
 			return false;

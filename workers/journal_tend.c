@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define RETAIN_EVERY_NS (60 * CLOCK_NS_PER_S)
-#define REMOVE_AT_ONCE	8 /* segments in one turn: commits must not wait long */
+#define REMOVE_AT_ONCE  8 /* segments in one turn: commits must not wait long */
 
 void
 journal_tend_checkpoint(struct journal *j, bool at_once)
@@ -39,7 +39,7 @@ journal_tend_checkpoint(struct journal *j, bool at_once)
 	c->log_end = word_load(&j->part->log_end);
 	c->streams = LOG_STREAMS;
 	for (uint32_t i = 0; i < LOG_STREAMS; i++)
-		c->stream[i] = (struct checkpoint_stream){ j->stream[i].end, j->stream[i].end_seq };
+		c->stream[i] = (struct checkpoint_stream){j->stream[i].end, j->stream[i].end_seq};
 	worker_blocked(j->w, "checkpoint");
 	if (checkpoint_write(&j->checkpoint, c) == 0) {
 		j->checkpoint_commit = c->commit;
@@ -78,15 +78,16 @@ publish_oldest(struct journal *j, const struct log_segment_header *successor)
 
 /* The next segment behind i whose header can be read; 0 or -1: none. */
 static int
-successor_of(struct journal *j, const struct log_chain *chain, size_t i,
-    struct log_segment_header *h)
+successor_of(
+    struct journal *j, const struct log_chain *chain, size_t i, struct log_segment_header *h)
 {
 	enum log_format_result why;
 
 	for (size_t k = i + 1; k < chain->n; k++)
 		if (!chain->at[k].is_stray && chain->at[k].is_readable)
-			return log_dir_read_header(j->dirfd, chain->at[k].number, h, &why) == 0 ? 0
-												: -1;
+			return log_dir_read_header(j->dirfd, chain->at[k].number, h, &why) == 0
+				   ? 0
+				   : -1;
 	return -1;
 }
 
@@ -160,8 +161,8 @@ journal_tend_retention(struct journal *j)
 	j->retain_opened = j->writer.stats.opened;
 	j->retain_at_ns = now_ns + RETAIN_EVERY_NS;
 	if (log_dir_load(&j->chain, j->dirfd, 0) == -1) {
-		worker_error(j->w, "%s: cannot list the segments: %s", j->cfg->path,
-		    strerror(errno));
+		worker_error(
+		    j->w, "%s: cannot list the segments: %s", j->cfg->path, strerror(errno));
 		return;
 	}
 	has_more = remove_what_may_go(j, &j->chain);
@@ -177,6 +178,6 @@ journal_tend_owners(struct journal *j)
 	j->is_unowned = journal_dedup_is_free(j);
 	/* A new supervisor has started a journal that waits for our lock, and
 	 * acceptors that keep the rings filling: they are its business. */
-	j->has_successor = pid != j->supervisor_pid && pid != 0 &&
-	    (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+	j->has_successor =
+	    pid != j->supervisor_pid && pid != 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
 }

@@ -106,8 +106,8 @@ log_dir_last(int dirfd)
 }
 
 int
-log_dir_read_header(int dirfd, uint32_t number, struct log_segment_header *h,
-    enum log_format_result *why)
+log_dir_read_header(
+    int dirfd, uint32_t number, struct log_segment_header *h, enum log_format_result *why)
 {
 	char name[LOG_DIR_NAME_LEN];
 	size_t have = 0;
@@ -228,7 +228,7 @@ follow(struct log_chain *chain)
 int
 log_dir_load(struct log_chain *chain, int dirfd, uint32_t newest)
 {
-	struct numbers all = { .newest = newest };
+	struct numbers all = {.newest = newest};
 	struct log_segment_header *h = xcalloc(1, sizeof *h);
 	struct log_segment *list = NULL;
 	size_t n = 0, old = 0;
@@ -246,7 +246,7 @@ log_dir_load(struct log_chain *chain, int dirfd, uint32_t newest)
 
 		while (old < chain->n && chain->at[old].number < all.at[i])
 			old++;
-		*s = (struct log_segment){ .number = all.at[i] };
+		*s = (struct log_segment){.number = all.at[i]};
 		if (old < chain->n && chain->at[old].number == all.at[i])
 			*s = chain->at[old];
 		if (fill(s, dirfd, h) == 0)
@@ -271,7 +271,7 @@ void
 log_dir_unload(struct log_chain *chain)
 {
 	free(chain->at);
-	*chain = (struct log_chain){ 0 };
+	*chain = (struct log_chain){0};
 }
 
 size_t

@@ -24,21 +24,21 @@
 #include <sys/types.h>
 
 #define LOG_DIR_NAME_LEN 13 /* NNNNNNNN.log and NUL */
-#define LOG_DIR_LOCK	 "log.lock"
-#define LOG_DIR_SPARE	 "spare.zero"
+#define LOG_DIR_LOCK     "log.lock"
+#define LOG_DIR_SPARE    "spare.zero"
 
 struct log_segment {
 	uint32_t number;
 	uint32_t prev;
 	uint64_t prev_end;
 	uint64_t bytes; /* the file's length when it was listed */
-	uint64_t end;	/* the log's bytes end here; of the newest: UINT64_MAX, unknown */
+	uint64_t end;   /* the log's bytes end here; of the newest: UINT64_MAX, unknown */
 	uint64_t salt;
 	uint64_t created_ns;
 	uint8_t instance[16];
 	enum log_format_result why; /* ... the header is not readable */
 	bool is_readable; /* the header could be read; else prev, salt, created_ns mean nothing */
-	bool is_stray;	  /* not part of the chain */
+	bool is_stray;    /* not part of the chain */
 	bool is_checked;  /* the header was looked at */
 };
 

@@ -14,7 +14,7 @@
 #include "common/crc32c.h"
 
 #define SEGMENT_CRC_FROM 12
-#define CHUNK_CRC_FROM	 8
+#define CHUNK_CRC_FROM   8
 
 void
 log_format_seal_segment(struct log_segment_header *h)
@@ -32,9 +32,8 @@ log_format_check_segment(const struct log_segment_header *h, uint32_t number)
 {
 	if (h->magic == 0 && h->crc == 0)
 		return LOG_FORMAT_ZERO;
-	if (h->magic != LOG_SEGMENT_MAGIC ||
-	    crc32c(0, (const uint8_t *)h + SEGMENT_CRC_FROM, sizeof *h - SEGMENT_CRC_FROM) !=
-		h->crc)
+	if (h->magic != LOG_SEGMENT_MAGIC || crc32c(0, (const uint8_t *)h + SEGMENT_CRC_FROM,
+						 sizeof *h - SEGMENT_CRC_FROM) != h->crc)
 		return LOG_FORMAT_BAD;
 	if (h->format != LOG_FORMAT || h->header_len != LOG_HEADER_LEN ||
 	    h->streams != LOG_STREAMS || h->frame_version > FRAME_VERSION)
@@ -71,8 +70,8 @@ lengths_fit(const struct log_chunk *c, const struct log_format_place *place)
 }
 
 enum log_format_result
-log_format_check_chunk(const uint8_t *at, const struct log_format_place *place,
-    struct log_chunk *out)
+log_format_check_chunk(
+    const uint8_t *at, const struct log_format_place *place, struct log_chunk *out)
 {
 	static const uint8_t zeros[LOG_CHUNK_LEN];
 

@@ -34,19 +34,19 @@
 #include "shm/layout.h"
 
 #define LOG_SEGMENT_MAGIC 0x0031474553434c53ull /* "SLCSEG1" */
-#define LOG_FORMAT	  1
-#define LOG_HEADER_LEN	  16384
-#define LOG_CHUNK_MAGIC	  0x31434c53u /* "SLC1" */
-#define LOG_CHUNK_LEN	  112
-#define LOG_STREAMS	  256
+#define LOG_FORMAT        1
+#define LOG_HEADER_LEN    16384
+#define LOG_CHUNK_MAGIC   0x31434c53u /* "SLC1" */
+#define LOG_CHUNK_LEN     112
+#define LOG_STREAMS       256
 /* Position blocks: a stream that lost its region goes on in the next one. */
 #define LOG_BLOCK (1ull << 40)
 
 /* Where a stream stood when the segment was opened. */
 struct log_stream {
-	uint64_t end;	  /* the segment's first chunk of the stream begins here */
+	uint64_t end; /* the segment's first chunk of the stream begins here */
 	uint64_t end_seq;
-	uint64_t oldest;  /* first position that was still in the log then */
+	uint64_t oldest; /* first position that was still in the log then */
 	uint64_t gap_bytes;
 	uint64_t retired;
 };
@@ -58,7 +58,7 @@ struct log_segment_header {
 	uint32_t header_len;
 	uint32_t frame_version;
 	uint32_t number;
-	uint32_t prev;	   /* the segment before it; 0: none */
+	uint32_t prev;     /* the segment before it; 0: none */
 	uint64_t prev_end; /* nothing behind this offset of `prev` belongs to the log */
 	uint64_t salt;
 	uint8_t instance[16];
@@ -82,7 +82,7 @@ struct log_chunk {
 	uint64_t commit;
 	uint64_t commit_off; /* offset in the segment where the commit began */
 	uint64_t commit_len; /* bytes of the commit, headers included */
-	uint32_t index;	     /* chunk i of n */
+	uint32_t index;      /* chunk i of n */
 	uint32_t count;
 	uint32_t stream;
 	uint32_t segment;
@@ -105,14 +105,14 @@ _Static_assert(LOG_STREAMS == LAYOUT_SLOTS_MAX + 2, "a stream for each slot");
 enum log_format_result {
 	LOG_FORMAT_OK = 0,
 	LOG_FORMAT_ZERO,    /* nothing was ever written here */
-	LOG_FORMAT_BAD,	    /* not what it should be */
+	LOG_FORMAT_BAD,     /* not what it should be */
 	LOG_FORMAT_VERSION, /* of a format this program does not read */
 };
 
 /* Fill in magic, format, lengths and CRC. */
 void log_format_seal_segment(struct log_segment_header *h);
-enum log_format_result log_format_check_segment(const struct log_segment_header *h,
-    uint32_t number) __attribute__((warn_unused_result));
+enum log_format_result log_format_check_segment(const struct log_segment_header *h, uint32_t number)
+    __attribute__((warn_unused_result));
 
 void log_format_seal_chunk(struct log_chunk *c);
 
@@ -130,8 +130,8 @@ struct log_format_place {
  * place; its frames are the caller's to check.  `at` has LOG_CHUNK_LEN bytes,
  * may be hostile and need not be aligned.
  */
-enum log_format_result log_format_check_chunk(const uint8_t *at,
-    const struct log_format_place *place, struct log_chunk *out)
+enum log_format_result log_format_check_chunk(
+    const uint8_t *at, const struct log_format_place *place, struct log_chunk *out)
     __attribute__((warn_unused_result));
 
 /* The next position block that nobody can have used: above `end` and all that

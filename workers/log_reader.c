@@ -21,13 +21,13 @@ static enum log_item_kind
 range(struct log_reader *r, struct log_item *item, enum log_item_kind kind, uint32_t stream,
     uint64_t from, uint64_t to)
 {
-	*item = (struct log_item){ .kind = kind,
-		.stream = stream,
-		.from = from,
-		.to = to,
-		.segment = r->seg.number,
-		.off = r->is_in_chunk ? r->at : r->off,
-		.wall_ns = r->is_in_chunk ? r->chunk.wall_ns : 0 };
+	*item = (struct log_item){.kind = kind,
+	    .stream = stream,
+	    .from = from,
+	    .to = to,
+	    .segment = r->seg.number,
+	    .off = r->is_in_chunk ? r->at : r->off,
+	    .wall_ns = r->is_in_chunk ? r->chunk.wall_ns : 0};
 	if (kind == LOG_ITEM_CORRUPT) {
 		r->stats.bad_ranges++;
 		r->stats.lost_positions += to - from;
@@ -94,15 +94,15 @@ yield(struct log_reader *r, struct log_item *item, const uint8_t *at, const stru
 	uint32_t s = r->chunk.stream;
 	uint64_t from = r->next[s] > r->pos ? r->next[s] : r->pos;
 
-	*item = (struct log_item){ .kind = LOG_ITEM_FRAME,
-		.stream = s,
-		.from = from,
-		.to = to,
-		.at = at,
-		.h = *h,
-		.segment = r->seg.number,
-		.off = r->at,
-		.wall_ns = r->chunk.wall_ns };
+	*item = (struct log_item){.kind = LOG_ITEM_FRAME,
+	    .stream = s,
+	    .from = from,
+	    .to = to,
+	    .at = at,
+	    .h = *h,
+	    .segment = r->seg.number,
+	    .off = r->at,
+	    .wall_ns = r->chunk.wall_ns};
 	if (h->type == FRAME_GAP) {
 		memcpy(&gap, frame_body(at, h).ptr, sizeof gap);
 		item->kind = LOG_ITEM_GAP;
@@ -142,8 +142,7 @@ step_frame(struct log_reader *r, struct log_item *item)
 		r->stats.twice += h.type != FRAME_GAP;
 		if (h.type == FRAME_GAP && r->old_gap != NULL)
 			r->old_gap(r->ctx, s, r->pos, to);
-	}
-	else if (h.type == FRAME_PAD)
+	} else if (h.type == FRAME_PAD)
 		r->next[s] = to;
 	else
 		kind = yield(r, item, at, &h, to);
@@ -175,7 +174,7 @@ step_chunk(struct log_reader *r)
 static enum log_item_kind
 failed(struct log_item *item)
 {
-	*item = (struct log_item){ .kind = LOG_ITEM_ERROR, .error = errno };
+	*item = (struct log_item){.kind = LOG_ITEM_ERROR, .error = errno};
 	return LOG_ITEM_ERROR;
 }
 
@@ -205,7 +204,7 @@ log_reader_next(struct log_reader *r, struct log_item *item)
 			i = log_reader_following(r);
 		}
 		if (i >= r->chain.n) {
-			*item = (struct log_item){ .kind = LOG_ITEM_END };
+			*item = (struct log_item){.kind = LOG_ITEM_END};
 			return LOG_ITEM_END;
 		}
 		if (log_reader_enter(r, i) == -1)

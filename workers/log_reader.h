@@ -32,11 +32,11 @@
 
 enum log_item_kind {
 	LOG_ITEM_END = 0, /* for now: log_reader_refresh() may bring more */
-	LOG_ITEM_FRAME,	  /* EVENT or CONTROL: `at`, `h` */
-	LOG_ITEM_GAP,	  /* [from, to) holds nothing: `reason` */
+	LOG_ITEM_FRAME,   /* EVENT or CONTROL: `at`, `h` */
+	LOG_ITEM_GAP,     /* [from, to) holds nothing: `reason` */
 	LOG_ITEM_CORRUPT, /* [from, to) was written and cannot be read */
 	LOG_ITEM_EXPIRED, /* [from, to) went with segments that retention removed */
-	LOG_ITEM_ERROR,	  /* errno in `error`; calling again tries again */
+	LOG_ITEM_ERROR,   /* errno in `error`; calling again tries again */
 };
 
 struct log_item {
@@ -48,14 +48,14 @@ struct log_item {
 	uint32_t reason;
 	int error;
 	uint32_t segment;
-	uint64_t off;	  /* of the frame */
+	uint64_t off;     /* of the frame */
 	uint64_t wall_ns; /* of its commit */
 };
 
 struct log_reader_stats {
 	uint64_t frames, events, bytes; /* yielded */
-	uint64_t chunks, twice;		/* frames that were there a second time */
-	uint64_t bad_bytes;		/* of segments that were no chunk or frame */
+	uint64_t chunks, twice;         /* frames that were there a second time */
+	uint64_t bad_bytes;             /* of segments that were no chunk or frame */
 	uint64_t bad_ranges, lost_positions;
 	uint64_t gaps;
 	uint64_t bad_headers; /* segments */
@@ -64,7 +64,7 @@ struct log_reader_stats {
 struct log_reader {
 	int dirfd; /* the caller's */
 	struct log_chain chain;
-	uint64_t log_end; /* 0: find the end ourselves */
+	uint64_t log_end;     /* 0: find the end ourselves */
 	struct log_scan tail; /* the newest segment's end as found by a scan */
 	uint32_t tail_segment;
 	/* A GAP that lies behind frames of later positions: recovery wrote it
@@ -78,8 +78,8 @@ struct log_reader {
 	uint64_t limit;
 	struct log_window window;
 	struct log_segment_header *header;
-	unsigned check; /* next stream to compare with the header; LOG_STREAMS: done */
-	bool has_begun; /* `next` is known */
+	unsigned check;      /* next stream to compare with the header; LOG_STREAMS: done */
+	bool has_begun;      /* `next` is known */
 	bool is_behind_hole; /* segments between were removed */
 
 	bool is_in_chunk;
@@ -89,7 +89,7 @@ struct log_reader {
 	bool has_seq;
 
 	bool has_next[LOG_STREAMS];
-	uint64_t next[LOG_STREAMS];	/* position wanted next */
+	uint64_t next[LOG_STREAMS];     /* position wanted next */
 	uint64_t next_seq[LOG_STREAMS]; /* sequence of the next EVENT */
 	struct log_reader_stats stats;
 };

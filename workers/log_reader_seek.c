@@ -28,7 +28,7 @@ forget(struct log_reader *r)
 	r->is_in_chunk = false;
 	r->has_begun = false;
 	r->check = LOG_STREAMS;
-	r->seg = (struct log_segment){ 0 };
+	r->seg = (struct log_segment){0};
 	for (uint32_t s = 0; s < LOG_STREAMS; s++) {
 		r->has_next[s] = false;
 		r->next[s] = 0;
@@ -103,8 +103,8 @@ is_at_pos(const struct log_reader *r, const void *ctx)
 
 /* The last segment for which `is_before` holds; chain.n: none. */
 static size_t
-last_before(struct log_reader *r, bool (*is_before)(struct log_reader *r, size_t i, const void *ctx),
-    const void *ctx)
+last_before(struct log_reader *r,
+    bool (*is_before)(struct log_reader *r, size_t i, const void *ctx), const void *ctx)
 {
 	size_t found = r->chain.n;
 	size_t lo = 0, hi = r->chain.n;
@@ -142,13 +142,13 @@ begins_before(struct log_reader *r, size_t i, const void *ctx)
 	enum log_format_result why;
 
 	return log_dir_read_header(r->dirfd, r->chain.at[i].number, r->header, &why) == 0 &&
-	    r->header->stream[t->stream].end <= t->pos;
+	       r->header->stream[t->stream].end <= t->pos;
 }
 
 enum log_reader_sought
 log_reader_seek_pos(struct log_reader *r, uint32_t stream, uint64_t pos)
 {
-	const struct target t = { stream, pos };
+	const struct target t = {stream, pos};
 	size_t i;
 
 	forget(r);

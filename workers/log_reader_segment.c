@@ -23,10 +23,8 @@
 static struct log_format_place
 place_of(const struct log_segment *s, uint64_t limit)
 {
-	return (struct log_format_place){ .segment = s->number,
-		.any_salt = !s->is_readable,
-		.salt = s->salt,
-		.limit = limit };
+	return (struct log_format_place){
+	    .segment = s->number, .any_salt = !s->is_readable, .salt = s->salt, .limit = limit};
 }
 
 /* Of a log that is being written, commits become visible in order: zeros where
@@ -51,7 +49,8 @@ limit_of(struct log_reader *r, const struct log_segment *s)
 	if (bytes < LOG_HEADER_LEN)
 		return LOG_HEADER_LEN;
 	if (r->log_end != 0 && s->number == layout_log_segment(r->log_end))
-		return layout_log_offset(r->log_end) < bytes ? layout_log_offset(r->log_end) : bytes;
+		return layout_log_offset(r->log_end) < bytes ? layout_log_offset(r->log_end)
+							     : bytes;
 	if (s->end != UINT64_MAX)
 		return s->end < bytes ? s->end : bytes;
 	if (s->number != r->chain.at[r->chain.n - 1].number)
@@ -89,7 +88,7 @@ log_reader_enter(struct log_reader *r, size_t i)
 		return -1;
 	/* Retention was faster than we: what lay between is no damage. */
 	r->is_behind_hole = r->has_begun && s->prev != r->seg.number &&
-	    r->chain.at[log_dir_find(&r->chain, 0)].number > r->seg.number;
+			    r->chain.at[log_dir_find(&r->chain, 0)].number > r->seg.number;
 	r->seg = *s;
 	r->off = LOG_HEADER_LEN;
 	r->limit = limit_of(r, s);
@@ -150,7 +149,7 @@ load(struct log_reader *r, uint64_t log_end)
 int
 log_reader_open(struct log_reader *r, int dirfd, uint64_t log_end)
 {
-	*r = (struct log_reader){ .dirfd = dirfd, .fd = -1, .check = LOG_STREAMS };
+	*r = (struct log_reader){.dirfd = dirfd, .fd = -1, .check = LOG_STREAMS};
 	r->header = xcalloc(1, sizeof *r->header);
 	if (load(r, log_end) == 0)
 		return 0;
@@ -168,7 +167,7 @@ log_reader_close(struct log_reader *r)
 	log_window_free(&r->window);
 	log_dir_unload(&r->chain);
 	free(r->header);
-	*r = (struct log_reader){ .fd = -1 };
+	*r = (struct log_reader){.fd = -1};
 	errno = saved;
 }
 

@@ -24,7 +24,7 @@
 void
 log_retain_init(struct log_retain *r, const struct log_retain_rules *rules)
 {
-	*r = (struct log_retain){ .rules = *rules };
+	*r = (struct log_retain){.rules = *rules};
 	r->sink = xcalloc(LOG_RETAIN_SINKS_MAX, sizeof *r->sink);
 }
 
@@ -32,7 +32,7 @@ void
 log_retain_free(struct log_retain *r)
 {
 	free(r->sink);
-	*r = (struct log_retain){ 0 };
+	*r = (struct log_retain){0};
 }
 
 static void
@@ -107,7 +107,7 @@ log_retain_ask(const struct log_retain *r, const struct log_segment_header *succ
 {
 	uint64_t born;
 
-	*answer = (struct log_retain_answer){ .hold = LOG_HOLD_ACTIVE };
+	*answer = (struct log_retain_answer){.hold = LOG_HOLD_ACTIVE};
 	if (successor == NULL)
 		return;
 	born = successor->created_ns;

@@ -33,7 +33,7 @@ enum log_hold {
 	LOG_HOLD_ACTIVE,
 	LOG_HOLD_RETAIN, /* until_ns */
 	LOG_HOLD_WINDOW, /* until_ns */
-	LOG_HOLD_SINK,	 /* sink, stream, pos */
+	LOG_HOLD_SINK,   /* sink, stream, pos */
 };
 
 struct log_retain_sink {

@@ -46,7 +46,7 @@ log_scan_end(struct log_window *w, const struct log_format_place *segment, uint6
     uint64_t after, struct log_scan *out)
 {
 	struct log_format_place place = *segment;
-	struct commit now = { 0 };
+	struct commit now = {0};
 	struct log_chunk c;
 	uint64_t off = from, used = from, whole = 0;
 
@@ -59,11 +59,11 @@ log_scan_end(struct log_window *w, const struct log_format_place *segment, uint6
 		}
 		if (c.commit != now.number) {
 			whole = now.next == now.count ? now.number : whole;
-			now = (struct commit){ .number = c.commit,
-				.off = c.commit_off,
-				.len = c.commit_len,
-				.next_off = c.commit_off,
-				.count = c.count };
+			now = (struct commit){.number = c.commit,
+			    .off = c.commit_off,
+			    .len = c.commit_len,
+			    .next_off = c.commit_off,
+			    .count = c.count};
 		}
 		if (c.index == now.next && off == now.next_off &&
 		    has_all_frames(w, &c, off + LOG_CHUNK_LEN)) {
@@ -73,7 +73,7 @@ log_scan_end(struct log_window *w, const struct log_format_place *segment, uint6
 		off += LOG_CHUNK_LEN + c.len;
 		used = off;
 	}
-	*out = (struct log_scan){ .end = from, .commit = after };
+	*out = (struct log_scan){.end = from, .commit = after};
 	if (now.number != 0 && now.next == now.count) {
 		out->end = now.off + now.len;
 		out->commit = now.number;

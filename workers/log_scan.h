@@ -22,7 +22,7 @@
 #include "workers/log_window.h"
 
 struct log_scan {
-	uint64_t end;	     /* of the last whole commit */
+	uint64_t end;        /* of the last whole commit */
 	uint64_t commit;     /* its number, or `after` */
 	uint64_t cut_commit; /* 0: nothing of it can be read, or none was cut */
 	uint64_t cut_bytes;  /* that are not zero behind `end` */

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define TMP_NAME "spare.tmp"
-#define PIECE	 (512 * 1024)
+#define PIECE    (512 * 1024)
 #define PAUSE_NS 2000000
 
 struct log_spare {
@@ -47,7 +47,7 @@ struct log_spare {
 static bool
 may_go_on(struct log_spare *s)
 {
-	const struct timespec pause = { 0, PAUSE_NS };
+	const struct timespec pause = {0, PAUSE_NS};
 	bool stop, soon;
 
 	(void)pthread_mutex_lock(&s->mutex);
@@ -83,7 +83,8 @@ zero(int fd, uint64_t from, uint64_t to)
 static int
 make(struct log_spare *s)
 {
-	int fd = openat(s->dirfd, TMP_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	int fd =
+	    openat(s->dirfd, TMP_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	int saved;
 
 	if (fd == -1)
@@ -230,7 +231,9 @@ log_spare_look(struct log_spare *s, uint64_t *bytes, int *error)
 
 	(void)pthread_mutex_lock(&s->mutex);
 	state = s->state;
-	*bytes = state == LOG_SPARE_READY ? s->bytes : state == LOG_SPARE_MAKING ? s->want_bytes : 0;
+	*bytes = state == LOG_SPARE_READY    ? s->bytes
+		 : state == LOG_SPARE_MAKING ? s->want_bytes
+					     : 0;
 	*error = s->error;
 	(void)pthread_mutex_unlock(&s->mutex);
 	return state;

@@ -32,7 +32,7 @@ void
 log_window_free(struct log_window *w)
 {
 	free(w->buf);
-	*w = (struct log_window){ .fd = -1 };
+	*w = (struct log_window){.fd = -1};
 }
 
 /* How many bytes came; less than asked for only at the file's end. */

@@ -24,7 +24,7 @@
 #define LOG_WINDOW_SMALL 4096 /* to hop over chunk headers */
 
 struct log_window {
-	int fd; /* the caller's */
+	int fd;         /* the caller's */
 	uint64_t limit; /* nothing behind it is looked at */
 	size_t piece;
 	uint8_t *buf;

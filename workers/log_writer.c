@@ -25,14 +25,14 @@
 #include <unistd.h>
 
 #define FRESH_NAME "fresh.tmp"
-#define SOON	   (8u << 20) /* of room left: the spare is wanted soon */
+#define SOON       (8u << 20) /* of room left: the spare is wanted soon */
 #define DROP_STEP  (4u << 20) /* written before its pages are given back */
 
 const char *
 log_writer_result_text(enum log_writer_result r)
 {
-	static const char *const text[] = { "ok", "no room on the disk", "a write failed",
-		"a sync failed", "no segment could be made" };
+	static const char *const text[] = {"ok", "no room on the disk", "a write failed",
+	    "a sync failed", "no segment could be made"};
 
 	return text[r];
 }
@@ -41,11 +41,10 @@ void
 log_writer_init(struct log_writer *w, const struct log_writer_params *p,
     const struct log_writer_place *place, const struct log_stream *stream)
 {
-	*w = (struct log_writer){ .p = *p, .fd = -1, .stream = stream };
+	*w = (struct log_writer){.p = *p, .fd = -1, .stream = stream};
 	w->number = place->number;
 	w->off = place->end;
-	w->last_number =
-	    place->last_number > place->number ? place->last_number : place->number;
+	w->last_number = place->last_number > place->number ? place->last_number : place->number;
 	w->commit = place->commit;
 	w->chunk = xcalloc(LOG_WRITER_PARTS_MAX, sizeof *w->chunk);
 	w->iov = xcalloc(2 * LOG_WRITER_PARTS_MAX + 1, sizeof *w->iov);
@@ -61,7 +60,7 @@ log_writer_close(struct log_writer *w)
 		close(w->fd);
 	free(w->chunk);
 	free(w->iov);
-	*w = (struct log_writer){ .fd = -1 };
+	*w = (struct log_writer){.fd = -1};
 }
 
 static int
@@ -83,7 +82,8 @@ synced(struct log_writer *w, int fd, int (*sync)(int))
 static int
 make_fresh(struct log_writer *w, const char *name, uint64_t bytes)
 {
-	int fd = openat(w->p.dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	int fd =
+	    openat(w->p.dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	int saved;
 
 	if (fd == -1)
@@ -186,8 +186,8 @@ log_writer_open_next(struct log_writer *w, uint64_t room, uint64_t now_ns)
 
 	if (fd == -1) {
 		from = FRESH_NAME;
-		size = w->p.segment_bytes < LOG_WRITER_SMALL ? w->p.segment_bytes
-							     : LOG_WRITER_SMALL;
+		size =
+		    w->p.segment_bytes < LOG_WRITER_SMALL ? w->p.segment_bytes : LOG_WRITER_SMALL;
 		if (size < need)
 			size = bytes_round_up(need, LAYOUT_PAGE);
 		fd = make_fresh(w, from, size);
@@ -238,30 +238,30 @@ abandon(struct log_writer *w)
 
 /* Returns the commit's length. */
 static uint64_t
-lay_out(struct log_writer *w, const struct log_part *part, size_t n, uint64_t total,
-    uint64_t now_ns)
+lay_out(
+    struct log_writer *w, const struct log_part *part, size_t n, uint64_t total, uint64_t now_ns)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct log_chunk *c = &w->chunk[i];
 
-		*c = (struct log_chunk){ .salt = w->salt,
-			.commit = w->commit + 1,
-			.commit_off = w->off,
-			.commit_len = total,
-			.index = (uint32_t)i,
-			.count = (uint32_t)n,
-			.stream = part[i].stream,
-			.segment = w->number,
-			.from = part[i].from,
-			.to = part[i].to,
-			.len = part[i].len,
-			.first_seq = part[i].first_seq,
-			.events = part[i].events,
-			.wall_ns = now_ns,
-			.flags = part[i].is_gap ? LOG_CHUNK_GAP : 0 };
+		*c = (struct log_chunk){.salt = w->salt,
+		    .commit = w->commit + 1,
+		    .commit_off = w->off,
+		    .commit_len = total,
+		    .index = (uint32_t)i,
+		    .count = (uint32_t)n,
+		    .stream = part[i].stream,
+		    .segment = w->number,
+		    .from = part[i].from,
+		    .to = part[i].to,
+		    .len = part[i].len,
+		    .first_seq = part[i].first_seq,
+		    .events = part[i].events,
+		    .wall_ns = now_ns,
+		    .flags = part[i].is_gap ? LOG_CHUNK_GAP : 0};
 		log_format_seal_chunk(c);
-		w->iov[2 * i] = (struct iovec){ c, sizeof *c };
-		w->iov[2 * i + 1] = (struct iovec){ (void *)(uintptr_t)part[i].frames, part[i].len };
+		w->iov[2 * i] = (struct iovec){c, sizeof *c};
+		w->iov[2 * i + 1] = (struct iovec){(void *)(uintptr_t)part[i].frames, part[i].len};
 	}
 	return total;
 }
@@ -279,7 +279,7 @@ pad(struct log_writer *w, size_t n, uint64_t total)
 
 	if (len > w->size - end)
 		len = w->size - end;
-	w->iov[2 * n] = (struct iovec){ zeros, len };
+	w->iov[2 * n] = (struct iovec){zeros, len};
 	return len;
 }
 
@@ -330,8 +330,8 @@ drop_behind(struct log_writer *w)
 }
 
 static enum log_writer_result
-write_commit(struct log_writer *w, const struct log_part *part, size_t n, uint64_t total,
-    uint64_t now_ns)
+write_commit(
+    struct log_writer *w, const struct log_part *part, size_t n, uint64_t total, uint64_t now_ns)
 {
 	uint64_t begun;
 

@@ -58,7 +58,7 @@ struct log_part {
 /* Where the log ends and what comes next. */
 struct log_writer_place {
 	uint32_t number;      /* last segment of the log, 0: none */
-	uint64_t end;	      /* valid bytes of it */
+	uint64_t end;         /* valid bytes of it */
 	uint32_t last_number; /* greatest number that was ever a file's name */
 	uint64_t commit;      /* of the last commit */
 };
@@ -74,22 +74,22 @@ enum log_writer_result {
 struct log_writer_stats {
 	uint64_t write_errors, sync_errors, space_errors;
 	uint64_t sync_ns, sync_last_ns; /* of commits */
-	uint64_t bytes;			/* of the last commit, headers included */
-	uint64_t opened;		/* segments */
-	int error;			/* errno of the last failure */
+	uint64_t bytes;                 /* of the last commit, headers included */
+	uint64_t opened;                /* segments */
+	int error;                      /* errno of the last failure */
 };
 
 struct log_writer {
 	struct log_writer_params p;
 	struct log_spare *spare;
-	int fd;		 /* the open segment, or -1 */
+	int fd;          /* the open segment, or -1 */
 	uint32_t number; /* the last one with a place in the chain: open or not */
-	uint64_t off;	 /* end of its last good commit */
+	uint64_t off;    /* end of its last good commit */
 	uint64_t size;
 	uint64_t dropped; /* from the page cache, up to here */
 	uint64_t salt;
 	uint64_t commits_here; /* good ones in the open segment */
-	uint32_t prev;	       /* the open segment's own predecessor */
+	uint32_t prev;         /* the open segment's own predecessor */
 	uint64_t prev_end;
 	uint32_t last_number;
 	uint64_t commit;

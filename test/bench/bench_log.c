@@ -21,8 +21,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define ROUNDS	1000
-#define BODY	300
+#define ROUNDS  1000
+#define BODY    300
 #define SEGMENT (64u << 20)
 
 static uint64_t ns[ROUNDS];
@@ -41,7 +41,8 @@ print(const char *what, size_t bytes)
 {
 	qsort(ns, ROUNDS, sizeof ns[0], by_size);
 	(void)printf("%-8s %8zu bytes  p50 %6llu us  p90 %6llu us  p99 %6llu us\n", what, bytes,
-	    (unsigned long long)ns[ROUNDS / 2] / 1000, (unsigned long long)ns[ROUNDS * 9 / 10] / 1000,
+	    (unsigned long long)ns[ROUNDS / 2] / 1000,
+	    (unsigned long long)ns[ROUNDS * 9 / 10] / 1000,
 	    (unsigned long long)ns[ROUNDS * 99 / 100] / 1000);
 }
 
@@ -53,8 +54,11 @@ fill(uint64_t pos, uint64_t seq, uint64_t bytes, uint64_t *events)
 
 	*events = 0;
 	do {
-		struct frame_header h = { .type = FRAME_EVENT, .pos = pos + len,
-			.seq = seq + *events, .recv_ns = clock_wall_ns(), .hash_lo = seq + *events + 1 };
+		struct frame_header h = {.type = FRAME_EVENT,
+		    .pos = pos + len,
+		    .seq = seq + *events,
+		    .recv_ns = clock_wall_ns(),
+		    .hash_lo = seq + *events + 1};
 
 		memcpy(frames + len, &h, sizeof h);
 		memset(frames + len + sizeof h, 'x', BODY);
@@ -69,7 +73,7 @@ fill(uint64_t pos, uint64_t seq, uint64_t bytes, uint64_t *events)
 static uint64_t
 commit(struct log_writer *w, struct log_stream *s, uint64_t bytes)
 {
-	struct log_part p = { .frames = frames, .from = s->end, .first_seq = s->end_seq };
+	struct log_part p = {.frames = frames, .from = s->end, .first_seq = s->end_seq};
 	uint64_t begun;
 
 	p.len = fill(s->end, s->end_seq, bytes, &p.events);
@@ -92,7 +96,7 @@ bare(int dirfd, size_t bytes)
 		uint64_t begun = clock_mono_ns();
 
 		assert_that(pwrite(fd, frames, bytes, (off_t)(i * bytes % (SEGMENT - bytes))) ==
-		    (ssize_t)bytes);
+			    (ssize_t)bytes);
 		assert_that(fdatasync(fd) == 0);
 		ns[i] = clock_mono_ns() - begun;
 	}
@@ -108,7 +112,7 @@ cpu_ns(void)
 
 	(void)getrusage(RUSAGE_SELF, &u);
 	return ((uint64_t)u.ru_utime.tv_sec + (uint64_t)u.ru_stime.tv_sec) * CLOCK_NS_PER_S +
-	    ((uint64_t)u.ru_utime.tv_usec + (uint64_t)u.ru_stime.tv_usec) * 1000;
+	       ((uint64_t)u.ru_utime.tv_usec + (uint64_t)u.ru_stime.tv_usec) * 1000;
 }
 
 static void
@@ -123,8 +127,8 @@ read_back(int dirfd, const char *what)
 		assert_that(item.kind == LOG_ITEM_FRAME);
 	took = clock_mono_ns() - begun;
 	cpu = cpu_ns() - cpu;
-	(void)printf("read %s: %llu events, %llu MiB, %.2f s a GiB, %.2f s of processor a GiB\n", what,
-	    (unsigned long long)r.stats.events, (unsigned long long)r.stats.bytes >> 20,
+	(void)printf("read %s: %llu events, %llu MiB, %.2f s a GiB, %.2f s of processor a GiB\n",
+	    what, (unsigned long long)r.stats.events, (unsigned long long)r.stats.bytes >> 20,
 	    (double)took / 1e9 * (1 << 30) / (double)r.stats.bytes,
 	    (double)cpu / 1e9 * (1 << 30) / (double)r.stats.bytes);
 	log_reader_close(&r);
@@ -150,9 +154,10 @@ drop_cache(int dirfd, uint32_t last)
 int
 main(int argc, char **argv)
 {
-	static const size_t sizes[] = { 448, 4096, 65536, 1 << 20 };
+	static const size_t sizes[] = {448, 4096, 65536, 1 << 20};
 	static struct log_stream stream[LOG_STREAMS];
-	struct log_writer_params p = { .segment_bytes = SEGMENT, .ring_capacity = SEGMENT, .slots = 1 };
+	struct log_writer_params p = {
+	    .segment_bytes = SEGMENT, .ring_capacity = SEGMENT, .slots = 1};
 	struct log_writer w;
 	uint64_t mib = argc > 2 ? strtoull(argv[2], NULL, 10) : 1024;
 
@@ -163,7 +168,7 @@ main(int argc, char **argv)
 	}
 	frames = xcalloc(1, 2 << 20);
 	(void)memset(frames, 1, 2 << 20);
-	log_writer_init(&w, &p, &(struct log_writer_place){ 0 }, stream);
+	log_writer_init(&w, &p, &(struct log_writer_place){0}, stream);
 	for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
 		for (int i = 0; i < ROUNDS; i++)
 			ns[i] = commit(&w, stream, sizes[k] - LOG_CHUNK_LEN - 8);

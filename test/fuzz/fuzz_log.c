@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SALT	 0x5a17
+#define SALT     0x5a17
 #define BODY_MAX (256 * 1024)
 
 enum { FIX_CHUNKS = 1, FIX_FRAMES = 2, HOSTILE_HEADER = 4, TWO_SEGMENTS = 8 };
@@ -125,7 +125,8 @@ read_all(struct log_reader *r)
 	while (log_reader_next(r, &item) != LOG_ITEM_END) {
 		if (item.kind == LOG_ITEM_ERROR)
 			abort();
-		if (item.stream >= LOG_STREAMS || item.to <= item.from || item.from < end[item.stream])
+		if (item.stream >= LOG_STREAMS || item.to <= item.from ||
+		    item.from < end[item.stream])
 			abort();
 		if (item.kind == LOG_ITEM_FRAME && frame_check_crc(item.at, &item.h) != FRAME_OK)
 			abort();

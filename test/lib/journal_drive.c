@@ -48,7 +48,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SLOTS	   2
+#define SLOTS      2
 #define GENERATION 1
 #define RUN_SHIFT  32
 #define PATIENCE_S 120
@@ -98,7 +98,7 @@ setting(const char *name, const char *otherwise)
 static void
 load_config(void)
 {
-	struct config_errors errs = { 0 };
+	struct config_errors errs = {0};
 	char text[2048];
 
 	(void)snprintf(text, sizeof text,
@@ -106,9 +106,10 @@ load_config(void)
 	    "listen a\nbind 127.0.0.1:1\nmax-event 16k\nmax-body 64k\n"
 	    "journal\nsegment %s\ncommit-max %s\ncommit-linger %s\nretain %s\n%s"
 	    "dedup\ntable 64k\nwindow %s\n",
-	    d.state, SLOTS, setting("DRIVE_RING", "256k"), setting("DRIVE_SEGMENT", "1m"), setting("DRIVE_COMMIT", "128k"),
-	    setting("DRIVE_LINGER", "10ms"),
-	    setting("DRIVE_RETAIN", "1h"), setting("DRIVE_MORE", ""), setting("DRIVE_WINDOW", "1h"));
+	    d.state, SLOTS, setting("DRIVE_RING", "256k"), setting("DRIVE_SEGMENT", "1m"),
+	    setting("DRIVE_COMMIT", "128k"), setting("DRIVE_LINGER", "10ms"),
+	    setting("DRIVE_RETAIN", "1h"), setting("DRIVE_MORE", ""),
+	    setting("DRIVE_WINDOW", "1h"));
 	if (config_parse_memory("drive", text, strlen(text), &d.cfg, &errs) != CONFIG_OK) {
 		(void)fprintf(stderr, "journal_drive: %s\n", errs.n > 0 ? errs.text[0] : "config");
 		exit(2);
@@ -153,13 +154,13 @@ count_up(const char *name)
 static void
 open_region(bool make)
 {
-	struct region_params p = { .slots = SLOTS,
-		.pages = 2,
-		.ring_capacity = d.cfg->global.ring_bytes,
-		.dedup_bytes = 64 << 10,
-		.dedup_window_ms = (uint64_t)d.cfg->dedup.window_ms,
-		.uid = (uid_t)-1,
-		.gid = (gid_t)-1 };
+	struct region_params p = {.slots = SLOTS,
+	    .pages = 2,
+	    .ring_capacity = d.cfg->global.ring_bytes,
+	    .dedup_bytes = 64 << 10,
+	    .dedup_window_ms = (uint64_t)d.cfg->dedup.window_ms,
+	    .uid = (uid_t)-1,
+	    .gid = (gid_t)-1};
 	char text[512];
 	enum region_result r;
 
@@ -185,25 +186,25 @@ static void
 run_journal(void)
 {
 	static struct worker_env env;
-	struct worker_job job = { .role = LAYOUT_ROLE_JOURNAL,
-		.page = 0,
-		.slot = -1,
-		.listen = -1,
-		.generation = GENERATION };
+	struct worker_job job = {.role = LAYOUT_ROLE_JOURNAL,
+	    .page = 0,
+	    .slot = -1,
+	    .listen = -1,
+	    .generation = GENERATION};
 	const char *bells = getenv("DRIVE_BELLS");
 
-	env = (struct worker_env){ .cfg = d.cfg,
-		.region = &d.region,
-		.lifeline_fd = -1,
-		.runtime_dir = d.run,
-		.state_dir = d.state,
-		.stats_fd = -1,
-		.uid = (uid_t)-1,
-		.gid = (gid_t)-1,
-		.socket_gid = (gid_t)-1 };
+	env = (struct worker_env){.cfg = d.cfg,
+	    .region = &d.region,
+	    .lifeline_fd = -1,
+	    .runtime_dir = d.run,
+	    .state_dir = d.state,
+	    .stats_fd = -1,
+	    .uid = (uid_t)-1,
+	    .gid = (gid_t)-1,
+	    .socket_gid = (gid_t)-1};
 	memset(env.instance, 0xd1, sizeof env.instance);
-	if (bells == NULL ||
-	    sscanf(bells, "%d,%d,%d", &env.journal_bell, &env.slot_bell[0], &env.slot_bell[1]) != 3) {
+	if (bells == NULL || sscanf(bells, "%d,%d,%d", &env.journal_bell, &env.slot_bell[0],
+				 &env.slot_bell[1]) != 3) {
 		env.journal_bell = bell_new();
 		env.slot_bell[0] = bell_new();
 		env.slot_bell[1] = bell_new();
@@ -293,7 +294,7 @@ wait_durable(uint32_t i)
 
 	word_store(&slot->durable_wanted, d.in[i].tail);
 	while (cursor_pos(durable) != d.in[i].tail) {
-		struct pollfd p = { .fd = d.slot_bell[i], .events = POLLIN };
+		struct pollfd p = {.fd = d.slot_bell[i], .events = POLLIN};
 
 		if (is_late(since)) {
 			errno = ETIMEDOUT;
@@ -323,14 +324,14 @@ put(struct group *g, uint32_t stream, uint64_t n)
 	char body[16384];
 	int len = snprintf(body, sizeof body, "{\"n\":%" PRIu64 ",\"x\":\"", key);
 	enum ring_result why;
-	struct frame_header h = { .type = FRAME_EVENT,
-		.stream = stream,
-		.pos = in->tail,
-		.seq = in->seq,
-		.recv_ns = clock_wall_ns(),
-		.hash_lo = key * 0x9e3779b97f4a7c15ull,
-		.hash_hi = key * 0xc2b2ae3d27d4eb4full,
-		.content_type = FRAME_CONTENT_JSON };
+	struct frame_header h = {.type = FRAME_EVENT,
+	    .stream = stream,
+	    .pos = in->tail,
+	    .seq = in->seq,
+	    .recv_ns = clock_wall_ns(),
+	    .hash_lo = key * 0x9e3779b97f4a7c15ull,
+	    .hash_hi = key * 0xc2b2ae3d27d4eb4full,
+	    .content_type = FRAME_CONTENT_JSON};
 	uint8_t *at;
 
 	extra = extra * (n % 7 + 1) / 4;
@@ -345,7 +346,7 @@ put(struct group *g, uint32_t stream, uint64_t n)
 	memcpy(at, &h, sizeof h);
 	memcpy(at + sizeof h, body, (size_t)len);
 	frame_seal(at, 0, (uint32_t)len);
-	*g = (struct group){ .pos = in->tail, .key = key, .stream = stream };
+	*g = (struct group){.pos = in->tail, .key = key, .stream = stream};
 	ring_put(in, frame_len_for(0, (size_t)len), true);
 	return true;
 }
@@ -450,7 +451,7 @@ read_log(struct list *log, uint64_t *bad, uint64_t oldest[SLOTS])
 	note_oldest(&r, oldest);
 	while (log_reader_next(&r, &item) != LOG_ITEM_END) {
 		struct bytes body;
-		struct group g = { .stream = item.stream, .pos = item.from };
+		struct group g = {.stream = item.stream, .pos = item.from};
 
 		if (item.kind == LOG_ITEM_ERROR)
 			die("read");
@@ -471,8 +472,8 @@ read_log(struct list *log, uint64_t *bad, uint64_t oldest[SLOTS])
 static int
 verify(const char *path)
 {
-	struct list acks = { 0 }, log = { 0 };
-	uint64_t bad = 0, missing = 0, twice = 0, reused = 0, expired = 0, oldest[SLOTS] = { 0 };
+	struct list acks = {0}, log = {0};
+	uint64_t bad = 0, missing = 0, twice = 0, reused = 0, expired = 0, oldest[SLOTS] = {0};
 	size_t k = 0;
 
 	read_acks(&acks, path);
@@ -489,11 +490,11 @@ verify(const char *path)
 		while (k < log.n && by_place(&log.at[k], &acks.at[i]) < 0)
 			k++;
 		missing += k == log.n || by_place(&log.at[k], &acks.at[i]) != 0 ||
-		    log.at[k].key != acks.at[i].key;
+			   log.at[k].key != acks.at[i].key;
 	}
 	/* The same event at two places. */
 	for (size_t i = 0; i < log.n; i++)
-		log.at[i] = (struct group){ .pos = log.at[i].key };
+		log.at[i] = (struct group){.pos = log.at[i].key};
 	qsort(log.at, log.n, sizeof *log.at, by_place);
 	for (size_t i = 1; i < log.n; i++)
 		twice += by_place(&log.at[i - 1], &log.at[i]) == 0;
@@ -542,7 +543,7 @@ report_load(const struct rusage *u)
 {
 	const _Atomic uint64_t *c = d.region.journal->counter;
 	uint64_t us = ((uint64_t)u->ru_utime.tv_sec + (uint64_t)u->ru_stime.tv_sec) * 1000000 +
-	    (uint64_t)u->ru_utime.tv_usec + (uint64_t)u->ru_stime.tv_usec;
+		      (uint64_t)u->ru_utime.tv_usec + (uint64_t)u->ru_stime.tv_usec;
 	uint64_t frames = counters_get(c, counter_id(JOURNAL, frames));
 	uint64_t commits = counters_get(c, counter_id(JOURNAL, commits));
 
@@ -570,8 +571,8 @@ run(uint64_t events, uint64_t seconds)
 	d.journal_bell = inherited_bell();
 	for (uint32_t i = 0; i < SLOTS; i++)
 		d.slot_bell[i] = inherited_bell();
-	(void)snprintf(bells, sizeof bells, "%d,%d,%d", d.journal_bell, d.slot_bell[0],
-	    d.slot_bell[1]);
+	(void)snprintf(
+	    bells, sizeof bells, "%d,%d,%d", d.journal_bell, d.slot_bell[0], d.slot_bell[1]);
 	(void)setenv("DRIVE_BELLS", bells, 1);
 	start_journal();
 	take_slots();

@@ -35,7 +35,7 @@ struct lf_seen {
 	uint64_t events[LF_STREAMS];
 	uint64_t last_seq[LF_STREAMS]; /* + 1 */
 	uint64_t end[LF_STREAMS];
-	uint64_t bad;	  /* events that are not what their place says, or out of order */
+	uint64_t bad;     /* events that are not what their place says, or out of order */
 	uint64_t corrupt; /* ranges */
 	uint64_t corrupt_positions;
 	uint64_t gaps;
@@ -46,12 +46,12 @@ struct lf_seen {
 static inline void
 lf_open_writer(struct lf *f, const struct log_writer_place *place)
 {
-	struct log_writer_params p = { .dirfd = f->dirfd,
-		.segment_bytes = 1 << 20,
-		.generation = 7,
-		.ring_capacity = 1 << 20,
-		.slots = LF_STREAMS,
-		.no_spare = true };
+	struct log_writer_params p = {.dirfd = f->dirfd,
+	    .segment_bytes = 1 << 20,
+	    .generation = 7,
+	    .ring_capacity = 1 << 20,
+	    .slots = LF_STREAMS,
+	    .no_spare = true};
 
 	memset(p.instance, 0xab, sizeof p.instance);
 	log_writer_init(&f->w, &p, place, f->stream);
@@ -69,7 +69,7 @@ lf_new(void)
 	}
 	f->dirfd = log_dir_open(f->dir, false);
 	assert_that(f->dirfd != -1);
-	lf_open_writer(f, &(struct log_writer_place){ 0 });
+	lf_open_writer(f, &(struct log_writer_place){0});
 	return f;
 }
 
@@ -107,13 +107,13 @@ lf_body(uint32_t stream, uint64_t seq, char body[400])
 static inline size_t
 lf_frame(uint8_t *at, uint32_t stream, uint64_t pos, uint64_t seq)
 {
-	struct frame_header h = { .type = FRAME_EVENT,
-		.stream = stream,
-		.pos = pos,
-		.seq = seq,
-		.recv_ns = 1000000 + seq,
-		.hash_lo = seq + 1,
-		.hash_hi = stream + 1 };
+	struct frame_header h = {.type = FRAME_EVENT,
+	    .stream = stream,
+	    .pos = pos,
+	    .seq = seq,
+	    .recv_ns = 1000000 + seq,
+	    .hash_lo = seq + 1,
+	    .hash_hi = stream + 1};
 	char body[400];
 	size_t len = lf_body(stream, seq, body);
 
@@ -127,11 +127,11 @@ lf_frame(uint8_t *at, uint32_t stream, uint64_t pos, uint64_t seq)
 static inline struct log_part
 lf_part(struct lf *f, uint32_t stream, unsigned n)
 {
-	struct log_part p = { .frames = f->buf[stream],
-		.stream = stream,
-		.from = f->stream[stream].end,
-		.first_seq = f->stream[stream].end_seq,
-		.events = n };
+	struct log_part p = {.frames = f->buf[stream],
+	    .stream = stream,
+	    .from = f->stream[stream].end,
+	    .first_seq = f->stream[stream].end_seq,
+	    .events = n};
 
 	for (unsigned i = 0; i < n; i++)
 		p.len += lf_frame(f->buf[stream] + p.len, stream, p.from + p.len, p.first_seq + i);
@@ -165,20 +165,20 @@ lf_commit_at(struct lf *f, const unsigned n[LF_STREAMS], uint64_t wall_ns)
 static inline void
 lf_commit(struct lf *f, unsigned a, unsigned b, unsigned c)
 {
-	lf_commit_at(f, (unsigned[LF_STREAMS]){ a, b, c }, 5000);
+	lf_commit_at(f, (unsigned[LF_STREAMS]){a, b, c}, 5000);
 }
 
 static inline void
 lf_gap(struct lf *f, uint32_t stream, uint64_t from, uint64_t to, enum frame_gap_reason reason)
 {
 	uint8_t gap[FRAME_GAP_LEN];
-	struct log_part p = { .frames = gap,
-		.len = FRAME_GAP_LEN,
-		.stream = stream,
-		.from = from,
-		.to = to,
-		.first_seq = f->stream[stream].end_seq,
-		.is_gap = true };
+	struct log_part p = {.frames = gap,
+	    .len = FRAME_GAP_LEN,
+	    .stream = stream,
+	    .from = from,
+	    .to = to,
+	    .first_seq = f->stream[stream].end_seq,
+	    .is_gap = true};
 
 	frame_make_gap(gap, stream, from, p.first_seq, to, reason, 1);
 	assert_that(log_writer_commit(&f->w, &p, 1, 5000) == LOG_WRITER_OK);
@@ -206,9 +206,9 @@ lf_look(struct lf_seen *seen, const struct log_item *item)
 	}
 	len = lf_body(s, item->h.seq, body);
 	seen->bad += item->h.stream != s || item->h.body_len != len ||
-	    memcmp(frame_body(item->at, &item->h).ptr, body, len) != 0 ||
-	    item->from != item->h.pos || item->from < seen->end[s] ||
-	    item->h.seq < seen->last_seq[s];
+		     memcmp(frame_body(item->at, &item->h).ptr, body, len) != 0 ||
+		     item->from != item->h.pos || item->from < seen->end[s] ||
+		     item->h.seq < seen->last_seq[s];
 	seen->events[s]++;
 	seen->last_seq[s] = item->h.seq + 1;
 	seen->end[s] = item->to;
@@ -220,7 +220,7 @@ lf_read(const struct lf *f, struct lf_seen *seen)
 	struct log_reader r;
 	struct log_item item;
 
-	*seen = (struct lf_seen){ 0 };
+	*seen = (struct lf_seen){0};
 	assert_that(log_reader_open(&r, f->dirfd, 0) == 0);
 	while (log_reader_next(&r, &item) != LOG_ITEM_END) {
 		assert_that(item.kind != LOG_ITEM_ERROR);
@@ -245,8 +245,8 @@ lf_file(const struct lf *f, uint32_t number)
 
 /* Give back what is there; put other bytes in its place. */
 static inline void
-lf_poke(const struct lf *f, uint32_t number, uint64_t off, const void *bytes, void *before,
-    size_t len)
+lf_poke(
+    const struct lf *f, uint32_t number, uint64_t off, const void *bytes, void *before, size_t len)
 {
 	int fd = lf_file(f, number);
 

@@ -59,7 +59,7 @@ fill(struct checkpoint *c, uint64_t n)
 	c->commit = n;
 	c->streams = 4;
 	for (uint64_t i = 0; i < 4; i++)
-		c->stream[i] = (struct checkpoint_stream){ n * 1000 + i, n };
+		c->stream[i] = (struct checkpoint_stream){n * 1000 + i, n};
 }
 
 START_TEST(the_newer_one_is_read)
@@ -100,12 +100,12 @@ START_TEST(a_slot_torn_at_any_byte_leaves_the_other)
 		ck_assert_int_eq(checkpoint_write(&f, &c), 0);
 	}
 	fd = openat(top, "cursors", O_RDWR);
-	ck_assert_int_eq(pread(fd, old_one, sizeof old_one, CHECKPOINT_SLOT_LEN),
-	    CHECKPOINT_SLOT_LEN);
+	ck_assert_int_eq(
+	    pread(fd, old_one, sizeof old_one, CHECKPOINT_SLOT_LEN), CHECKPOINT_SLOT_LEN);
 	fill(&c, 5);
 	ck_assert_int_eq(checkpoint_write(&f, &c), 0);
-	ck_assert_int_eq(pread(fd, new_one, sizeof new_one, CHECKPOINT_SLOT_LEN),
-	    CHECKPOINT_SLOT_LEN);
+	ck_assert_int_eq(
+	    pread(fd, new_one, sizeof new_one, CHECKPOINT_SLOT_LEN), CHECKPOINT_SLOT_LEN);
 	for (size_t n = 0; n <= sizeof new_one; n++) {
 		bool is_whole = memcmp(new_one + n, old_one + n, sizeof new_one - n) == 0;
 
@@ -114,7 +114,7 @@ START_TEST(a_slot_torn_at_any_byte_leaves_the_other)
 			      (off_t)(CHECKPOINT_SLOT_LEN + n)) == (ssize_t)(sizeof new_one - n));
 		/* Torn: slot 0 with 4; whole: 5; untouched: 4 is newer than 3. */
 		wrong += checkpoint_read(top, "cursors", &got) != CHECKPOINT_OK ||
-		    got.commit != (is_whole ? 5 : 4);
+			 got.commit != (is_whole ? 5 : 4);
 	}
 	ck_assert_uint_eq(wrong, 0);
 	close(fd);
@@ -143,8 +143,8 @@ END_TEST
  * retention
  *---------------------------------------------------------------------------*/
 
-static const struct log_retain_rules rules = { .retain_ns = 24 * HOUR, .window_ns = HOUR,
-	.max_disk_bytes = 1000 };
+static const struct log_retain_rules rules = {
+    .retain_ns = 24 * HOUR, .window_ns = HOUR, .max_disk_bytes = 1000};
 
 START_TEST(a_segment_goes_when_age_and_window_allow)
 {
@@ -152,13 +152,13 @@ START_TEST(a_segment_goes_when_age_and_window_allow)
 		uint64_t born, bytes;
 		enum log_hold hold;
 	} cases[] = {
-		{ NOW + HOUR, 0, LOG_HOLD_WINDOW }, /* the clock went back */
-		{ NOW, 0, LOG_HOLD_WINDOW },
-		{ NOW - HOUR, 5000, LOG_HOLD_WINDOW }, /* max-disk does not break the window */
-		{ NOW - HOUR - 1, 1001, LOG_HOLD_NONE },
-		{ NOW - HOUR - 1, 1000, LOG_HOLD_RETAIN },
-		{ NOW - 24 * HOUR, 1000, LOG_HOLD_RETAIN },
-		{ NOW - 24 * HOUR - 1, 0, LOG_HOLD_NONE },
+	    {NOW + HOUR, 0, LOG_HOLD_WINDOW}, /* the clock went back */
+	    {NOW, 0, LOG_HOLD_WINDOW},
+	    {NOW - HOUR, 5000, LOG_HOLD_WINDOW}, /* max-disk does not break the window */
+	    {NOW - HOUR - 1, 1001, LOG_HOLD_NONE},
+	    {NOW - HOUR - 1, 1000, LOG_HOLD_RETAIN},
+	    {NOW - 24 * HOUR, 1000, LOG_HOLD_RETAIN},
+	    {NOW - 24 * HOUR - 1, 0, LOG_HOLD_NONE},
 	};
 	struct log_segment_header *h = xcalloc(1, sizeof *h);
 	struct log_retain_answer a;
@@ -180,7 +180,7 @@ END_TEST
 static void
 make_sink(const char *name, uint64_t pos)
 {
-	struct checkpoint c = { .streams = 3, .stream = { { 500, 1 }, { pos, 1 }, { 0, 0 } } };
+	struct checkpoint c = {.streams = 3, .stream = {{500, 1}, {pos, 1}, {0, 0}}};
 	struct checkpoint_file f;
 	char path[80];
 	int fd;

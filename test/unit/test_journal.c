@@ -34,7 +34,7 @@ static int lifeline[2];
 static void
 load_config(void)
 {
-	struct config_errors errs = { 0 };
+	struct config_errors errs = {0};
 	char text[1024];
 
 	(void)snprintf(text, sizeof text,
@@ -50,14 +50,14 @@ load_config(void)
 static void
 make_region(void)
 {
-	struct region_params p = { .slots = SLOTS,
-		.pages = 2,
-		.ring_capacity = 256 << 10,
-		.dedup_bytes = 64 << 10,
-		.dedup_window_ms = 60000,
-		.generation = ++generation,
-		.uid = (uid_t)-1,
-		.gid = (gid_t)-1 };
+	struct region_params p = {.slots = SLOTS,
+	    .pages = 2,
+	    .ring_capacity = 256 << 10,
+	    .dedup_bytes = 64 << 10,
+	    .dedup_window_ms = 60000,
+	    .generation = ++generation,
+	    .uid = (uid_t)-1,
+	    .gid = (gid_t)-1};
 	char text[256];
 
 	memset(p.instance, 0x77, sizeof p.instance);
@@ -85,16 +85,16 @@ setup(void)
 	load_config();
 	make_region();
 	ck_assert_int_eq(pipe(lifeline), 0);
-	env = (struct worker_env){ .cfg = cfg,
-		.region = &region,
-		.lifeline_fd = lifeline[0],
-		.journal_bell = bell_new(),
-		.runtime_dir = run,
-		.state_dir = state,
-		.stats_fd = -1,
-		.uid = (uid_t)-1,
-		.gid = (gid_t)-1,
-		.socket_gid = (gid_t)-1 };
+	env = (struct worker_env){.cfg = cfg,
+	    .region = &region,
+	    .lifeline_fd = lifeline[0],
+	    .journal_bell = bell_new(),
+	    .runtime_dir = run,
+	    .state_dir = state,
+	    .stats_fd = -1,
+	    .uid = (uid_t)-1,
+	    .gid = (gid_t)-1,
+	    .socket_gid = (gid_t)-1};
 	memset(env.instance, 0x77, sizeof env.instance);
 	for (int i = 0; i < SLOTS; i++)
 		env.slot_bell[i] = bell_new();
@@ -120,8 +120,8 @@ teardown(void)
 static void
 start(void)
 {
-	const struct worker_job job = { .role = LAYOUT_ROLE_JOURNAL, .slot = -1, .listen = -1,
-		.generation = 1 };
+	const struct worker_job job = {
+	    .role = LAYOUT_ROLE_JOURNAL, .slot = -1, .listen = -1, .generation = 1};
 
 	journal = fork();
 	ck_assert_int_ne(journal, -1);
@@ -142,7 +142,7 @@ static void
 wait_ready(void)
 {
 	wait_for(word_load(&region.journal->ready_generation) == generation &&
-	    word_load(&region.page[0]->state) == LAYOUT_STATE_READY);
+		 word_load(&region.page[0]->state) == LAYOUT_STATE_READY);
 }
 
 static int
@@ -174,13 +174,13 @@ take_slots(void)
 static uint8_t *
 put(uint32_t i)
 {
-	struct frame_header h = { .type = FRAME_EVENT,
-		.stream = i,
-		.pos = in[i].tail,
-		.seq = in[i].seq,
-		.recv_ns = clock_wall_ns(),
-		.hash_lo = (in[i].seq * SLOTS + i + 1) * 0x9e3779b97f4a7c15ull,
-		.hash_hi = (in[i].seq * SLOTS + i + 1) * 0xc2b2ae3d27d4eb4full };
+	struct frame_header h = {.type = FRAME_EVENT,
+	    .stream = i,
+	    .pos = in[i].tail,
+	    .seq = in[i].seq,
+	    .recv_ns = clock_wall_ns(),
+	    .hash_lo = (in[i].seq * SLOTS + i + 1) * 0x9e3779b97f4a7c15ull,
+	    .hash_hi = (in[i].seq * SLOTS + i + 1) * 0xc2b2ae3d27d4eb4full};
 	enum ring_result why;
 	uint8_t *at = ring_reserve(&in[i], frame_len_for(0, 100), &why);
 
@@ -216,7 +216,7 @@ static struct seen
 read_log(void)
 {
 	int top = log_dir_open(journal_dir, false);
-	struct seen seen = { 0 };
+	struct seen seen = {0};
 	struct log_reader r;
 	struct log_item item;
 
@@ -358,11 +358,11 @@ START_TEST(a_new_region_begins_in_the_next_block_and_remembers_keys)
 		start();
 		wait_ready();
 		for (uint32_t i = 0; i < SLOTS; i++)
-			ck_assert_uint_eq(word_load(&region.journal->stream[i].start),
-			    life * LOG_BLOCK);
+			ck_assert_uint_eq(
+			    word_load(&region.journal->stream[i].start), life * LOG_BLOCK);
 		ck_assert_uint_eq(word_load(&region.journal->stream[0].start_seq), 30);
-		dedup_count(&region.dedup, dedup_tick(&region.dedup, clock_boot_ns()), &settled,
-		    &claimed);
+		dedup_count(
+		    &region.dedup, dedup_tick(&region.dedup, clock_boot_ns()), &settled, &claimed);
 		ck_assert_uint_eq(settled, 42);
 		(void)end_with(life == 2 ? SIGKILL : SIGTERM);
 	}
@@ -376,8 +376,7 @@ settled_now(void)
 {
 	uint64_t settled, claimed;
 
-	dedup_count(
-	    &region.dedup, dedup_tick(&region.dedup, clock_boot_ns()), &settled, &claimed);
+	dedup_count(&region.dedup, dedup_tick(&region.dedup, clock_boot_ns()), &settled, &claimed);
 	return settled;
 }
 

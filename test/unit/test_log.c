@@ -32,10 +32,9 @@ START_TEST(names_are_eight_hexadecimal_digits)
 	static const struct {
 		const char *name;
 		uint32_t number;
-	} cases[] = { { "00000001.log", 1 }, { "0000abcd.log", 0xabcd },
-		{ "ffffffff.log", 0xffffffff }, { "00000000.log", 0 }, { "0000ABCD.log", 0 },
-		{ "0000001.log", 0 }, { "00000001.lo", 0 }, { "00000001.logx", 0 },
-		{ "spare.zero", 0 }, { "", 0 } };
+	} cases[] = {{"00000001.log", 1}, {"0000abcd.log", 0xabcd}, {"ffffffff.log", 0xffffffff},
+	    {"00000000.log", 0}, {"0000ABCD.log", 0}, {"0000001.log", 0}, {"00000001.lo", 0},
+	    {"00000001.logx", 0}, {"spare.zero", 0}, {"", 0}};
 	char name[LOG_DIR_NAME_LEN];
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -71,10 +70,18 @@ END_TEST
 
 START_TEST(any_flipped_bit_of_a_chunk_header_is_seen)
 {
-	const struct log_format_place place = { .segment = 3, .salt = 77, .off = 20000,
-		.limit = 30000 };
-	struct log_chunk c = { .salt = 77, .commit = 9, .commit_off = 20000, .commit_len = 512,
-		.count = 1, .segment = 3, .from = 800, .to = 1200, .len = 400, .events = 1 };
+	const struct log_format_place place = {
+	    .segment = 3, .salt = 77, .off = 20000, .limit = 30000};
+	struct log_chunk c = {.salt = 77,
+	    .commit = 9,
+	    .commit_off = 20000,
+	    .commit_len = 512,
+	    .count = 1,
+	    .segment = 3,
+	    .from = 800,
+	    .to = 1200,
+	    .len = 400,
+	    .events = 1};
 	struct log_chunk out;
 	uint8_t *at = (uint8_t *)&c;
 	unsigned taken = 0;
@@ -96,28 +103,35 @@ START_TEST(a_chunk_that_does_not_fit_its_place_is_refused)
 	static const struct {
 		size_t off;
 		uint64_t value;
-	} wrong[] = { { offsetof(struct log_chunk, salt), 78 },
-		{ offsetof(struct log_chunk, commit_off), 20008 },
-		{ offsetof(struct log_chunk, commit_off), LOG_HEADER_LEN - 8 },
-		{ offsetof(struct log_chunk, commit_off), 19999 },
-		{ offsetof(struct log_chunk, commit_len), 504 },
-		{ offsetof(struct log_chunk, commit_len), 10008 },
-		{ offsetof(struct log_chunk, commit_len), UINT64_MAX - 7 },
-		{ offsetof(struct log_chunk, len), 0 }, { offsetof(struct log_chunk, len), 408 },
-		{ offsetof(struct log_chunk, len), 399 },
-		{ offsetof(struct log_chunk, len), UINT64_MAX - 7 },
-		{ offsetof(struct log_chunk, to), 1208 },
-		{ offsetof(struct log_chunk, index), 1 | 1ull << 32 },
-		{ offsetof(struct log_chunk, stream), LOG_STREAMS | 3ull << 32 },
-		{ offsetof(struct log_chunk, stream), 0 | 4ull << 32 } };
-	const struct log_format_place place = { .segment = 3, .salt = 77, .off = 20000,
-		.limit = 30000 };
+	} wrong[] = {{offsetof(struct log_chunk, salt), 78},
+	    {offsetof(struct log_chunk, commit_off), 20008},
+	    {offsetof(struct log_chunk, commit_off), LOG_HEADER_LEN - 8},
+	    {offsetof(struct log_chunk, commit_off), 19999},
+	    {offsetof(struct log_chunk, commit_len), 504},
+	    {offsetof(struct log_chunk, commit_len), 10008},
+	    {offsetof(struct log_chunk, commit_len), UINT64_MAX - 7},
+	    {offsetof(struct log_chunk, len), 0}, {offsetof(struct log_chunk, len), 408},
+	    {offsetof(struct log_chunk, len), 399},
+	    {offsetof(struct log_chunk, len), UINT64_MAX - 7},
+	    {offsetof(struct log_chunk, to), 1208},
+	    {offsetof(struct log_chunk, index), 1 | 1ull << 32},
+	    {offsetof(struct log_chunk, stream), LOG_STREAMS | 3ull << 32},
+	    {offsetof(struct log_chunk, stream), 0 | 4ull << 32}};
+	const struct log_format_place place = {
+	    .segment = 3, .salt = 77, .off = 20000, .limit = 30000};
 	unsigned taken = 0;
 
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-		struct log_chunk c = { .salt = 77, .commit = 9, .commit_off = 20000,
-			.commit_len = 512, .count = 1, .segment = 3, .from = 800, .to = 1200,
-			.len = 400, .events = 1 };
+		struct log_chunk c = {.salt = 77,
+		    .commit = 9,
+		    .commit_off = 20000,
+		    .commit_len = 512,
+		    .count = 1,
+		    .segment = 3,
+		    .from = 800,
+		    .to = 1200,
+		    .len = 400,
+		    .events = 1};
 		struct log_chunk out;
 
 		memcpy((uint8_t *)&c + wrong[i].off, &wrong[i].value, 8);
@@ -133,9 +147,8 @@ START_TEST(the_next_block_is_above_all_a_ring_may_have_held)
 	static const uint64_t cap = 64u << 20;
 	static const struct {
 		uint64_t end, block;
-	} cases[] = { { 0, 1 }, { 8, 1 }, { LOG_BLOCK - (64u << 20) - 8, 1 },
-		{ LOG_BLOCK - (64u << 20), 2 }, { LOG_BLOCK - 8, 2 }, { LOG_BLOCK, 2 },
-		{ LOG_BLOCK + 8, 2 }, { 5 * LOG_BLOCK + 4096, 6 } };
+	} cases[] = {{0, 1}, {8, 1}, {LOG_BLOCK - (64u << 20) - 8, 1}, {LOG_BLOCK - (64u << 20), 2},
+	    {LOG_BLOCK - 8, 2}, {LOG_BLOCK, 2}, {LOG_BLOCK + 8, 2}, {5 * LOG_BLOCK + 4096, 6}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		uint64_t next = log_format_next_block(cases[i].end, cap);
@@ -202,7 +215,7 @@ START_TEST(a_torn_last_commit_is_all_or_nothing)
 		lf_poke(f, 1, from, last, NULL, n);
 		lf_read(f, &seen);
 		wrong += sum(&seen) != (is_whole ? before + 6 : before) || seen.bad != 0 ||
-		    seen.corrupt != 0 || seen.stats.bad_bytes != 0;
+			 seen.corrupt != 0 || seen.stats.bad_bytes != 0;
 		commits += seen.tail.commit == (is_whole ? 3 : 2);
 		lf_poke(f, 1, from, zeros, NULL, n);
 	}
@@ -232,7 +245,7 @@ START_TEST(a_hole_in_the_last_commit_cuts_it_and_only_it)
 		lf_read(f, &seen);
 		if (memcmp(last, zeros, n) != 0)
 			wrong += sum(&seen) != before || seen.bad + seen.corrupt != 0 ||
-			    seen.tail.end != from;
+				 seen.tail.end != from;
 		lf_poke(f, 1, at, last, NULL, n);
 	}
 	ck_assert_uint_eq(wrong, 0);
@@ -262,8 +275,8 @@ START_TEST(damage_before_the_last_commit_costs_what_it_hits)
 		/* Padding is covered by no CRC and changes nothing; a chunk
 		 * header takes its chunk along, a frame only itself. */
 		wrong += seen.bad != 0 || lost > 3 || (lost == 0) != (seen.corrupt == 0) ||
-		    seen.end[0] != f->stream[0].end || seen.end[1] != f->stream[1].end ||
-		    seen.end[2] != f->stream[2].end || seen.tail.commit != 3;
+			 seen.end[0] != f->stream[0].end || seen.end[1] != f->stream[1].end ||
+			 seen.end[2] != f->stream[2].end || seen.tail.commit != 3;
 		lf_poke(f, 1, at, &was, NULL, 1);
 	}
 	ck_assert_uint_eq(wrong, 0);
@@ -313,7 +326,7 @@ START_TEST(a_position_that_lies_there_twice_is_read_once)
 
 	lf_commit(f, 3, 3, 3);
 	memcpy(before, f->stream, sizeof before);
-	place = (struct log_writer_place){ f->w.number, f->w.off, f->w.number, f->w.commit };
+	place = (struct log_writer_place){f->w.number, f->w.off, f->w.number, f->w.commit};
 	lf_commit(f, 5, 0, 2); /* on the disk, log_end published, one cursor not */
 	place.end = f->w.off;
 	place.commit = f->w.commit;
@@ -340,7 +353,7 @@ START_TEST(a_commit_behind_the_published_end_does_not_count)
 
 	lf_commit(f, 3, 3, 3);
 	memcpy(before, f->stream, sizeof before);
-	place = (struct log_writer_place){ f->w.number, f->w.off, f->w.number, f->w.commit };
+	place = (struct log_writer_place){f->w.number, f->w.off, f->w.number, f->w.commit};
 	lf_commit(f, 5, 0, 2);
 	log_writer_close(&f->w);
 	memcpy(f->stream, before, sizeof before);
@@ -362,7 +375,7 @@ START_TEST(a_segment_that_no_header_names_is_no_part_of_the_log)
 	struct lf_seen seen;
 
 	lf_commit(f, 3, 3, 3);
-	place = (struct log_writer_place){ f->w.number, f->w.off, f->w.number, f->w.commit };
+	place = (struct log_writer_place){f->w.number, f->w.off, f->w.number, f->w.commit};
 	memcpy(before, f->stream, sizeof before);
 	log_writer_close(&f->w);
 	lf_open_writer(f, &place);
@@ -416,13 +429,13 @@ START_TEST(a_reader_begins_where_it_is_told)
 	uint64_t pos, seq, gap_from;
 
 	while (f->w.number < 3)
-		lf_commit_at(f, (unsigned[]){ 20, 20, 20 }, f->w.number * 1000 + 1000);
+		lf_commit_at(f, (unsigned[]){20, 20, 20}, f->w.number * 1000 + 1000);
 	pos = f->stream[1].end;
 	seq = f->stream[1].end_seq;
-	lf_commit_at(f, (unsigned[]){ 1, 9, 1 }, 9000);
+	lf_commit_at(f, (unsigned[]){1, 9, 1}, 9000);
 	gap_from = f->stream[1].end;
 	lf_gap(f, 1, gap_from, LOG_BLOCK, FRAME_GAP_REGION_LOST);
-	lf_commit_at(f, (unsigned[]){ 1, 1, 1 }, 9500);
+	lf_commit_at(f, (unsigned[]){1, 1, 1}, 9500);
 	ck_assert_int_eq(log_reader_open(&r, f->dirfd, 0), 0);
 	ck_assert_int_eq(log_reader_seek_pos(&r, 1, pos), LOG_READER_FOUND);
 	ck_assert_uint_eq(first_seq(&r, 1), seq);
@@ -479,11 +492,14 @@ END_TEST
 static void
 commit_of(uint64_t room)
 {
-	struct frame_header h = { .type = FRAME_EVENT, .pos = f->stream[0].end,
-		.seq = f->stream[0].end_seq };
+	struct frame_header h = {
+	    .type = FRAME_EVENT, .pos = f->stream[0].end, .seq = f->stream[0].end_seq};
 	size_t body = room - LOG_CHUNK_LEN - sizeof h;
-	struct log_part p = { .frames = f->buf[0], .from = h.pos, .first_seq = h.seq, .events = 1,
-		.len = frame_len_for(0, body) };
+	struct log_part p = {.frames = f->buf[0],
+	    .from = h.pos,
+	    .first_seq = h.seq,
+	    .events = 1,
+	    .len = frame_len_for(0, body)};
 
 	memcpy(f->buf[0], &h, sizeof h);
 	memset(f->buf[0] + sizeof h, 'x', body);
