@@ -3,5 +3,5 @@
 set -eu
 cd "$(dirname "$0")/../.."
 b=${B:-build/release}
-"$b/lib/crash_rig" "$b/sluiced" "$b/sluicectl" stages "${KILLS:-160}" durable
-SEED=2 "$b/lib/crash_rig" "$b/sluiced" "$b/sluicectl" stages "${KILLS:-160}" memory
+"$b/lib/crash_rig" "$b/sluiced" "$b/sluicectl" stages "${KILLS:-200}" durable
+SEED=2 "$b/lib/crash_rig" "$b/sluiced" "$b/sluicectl" stages "${KILLS:-200}" memory

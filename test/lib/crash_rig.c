@@ -55,7 +55,7 @@ struct notes {
 	_Atomic uint64_t unknown;
 	_Atomic uint64_t broken; /* connections that had to be made again */
 	_Atomic uint64_t bad;	 /* answers that make no sense */
-	_Atomic uint64_t next[USERS];
+	_Atomic uint64_t at[CONNS]; /* the event each connection is about to send */
 	uint8_t acked[USERS][EVENTS];
 };
 
@@ -343,11 +343,11 @@ load(unsigned conn)
 		unsigned count = 1 + (rnd = rnd * 1103515245u + 12345u) / 65536u % BATCH;
 		uint32_t open = (1u << count) - 1;
 
-		/* The pair goes side by side, so that equal events do meet. */
-		for (i = 0; i < 2000 && notes->next[user] + BATCH * 2 < n && notes->stop == 0; i++)
-			usleep(100);
-		if (notes->next[user] < n)
-			notes->next[user] = n;
+		/* The pair goes side by side, so that equal events do meet; but
+		 * one whose acceptor was killed is not waited for long. */
+		notes->at[conn] = n;
+		for (i = 0; i < 200 && notes->at[conn ^ 1] < n && notes->stop == 0; i++)
+			usleep(20);
 		while (open != 0) {
 			size_t len = make_request(out, user, n, open, count);
 			ssize_t got = exchange(fd, out, len, answer, sizeof answer);
