@@ -311,28 +311,13 @@ acceptor_http_request(void *ctx, struct http_conn *conn, const struct http_reque
     struct bytes body)
 {
 	struct acceptor *a = ctx;
-	struct http_route_match match;
-	struct http_answer answer = { 0 };
+	int id;
 
 	worker_woke(a->worker);
-	switch (http_route_find(routes, sizeof routes / sizeof routes[0], rq->head->method,
-	    rq->head->path, &match)) {
-	case HTTP_ROUTE_NOT_FOUND:
-		http_answer_code(conn, HTTP_CODE_NOT_FOUND, bytes_of(NULL, 0), NULL);
+	id = http_answer_route(conn, routes, sizeof routes / sizeof routes[0], rq->head);
+	if (id == -1)
 		return;
-	case HTTP_ROUTE_NOT_ALLOWED:
-		answer.allow = bytes_of(match.allow, match.allow_len);
-		http_answer_code(conn, HTTP_CODE_METHOD_NOT_ALLOWED, bytes_of(NULL, 0), &answer);
-		return;
-	case HTTP_ROUTE_OPTIONS:
-		answer.status = 204;
-		answer.allow = bytes_of(match.allow, match.allow_len);
-		http_answer(conn, &answer, NULL, 0);
-		return;
-	case HTTP_ROUTE_OK:
-		break;
-	}
-	switch ((enum route)match.id) {
+	switch ((enum route)id) {
 	case ROUTE_EVENTS_POST:
 		post_event(a, conn, rq, body);
 		break;

@@ -145,30 +145,14 @@ get_route(struct admin *a, struct http_conn *conn, enum route route)
 static void
 on_request(void *ctx, struct http_conn *conn, const struct http_request *request, struct bytes body)
 {
-	struct http_answer answer = {0};
-	struct http_route_match match;
 	struct admin *a = ctx;
+	int id;
 
 	(void)body;
 	worker_woke(a->worker);
-	switch (
-	    http_route_find(routes, ROUTES, request->head->method, request->head->path, &match)) {
-	case HTTP_ROUTE_NOT_FOUND:
-		http_answer_code(conn, HTTP_CODE_NOT_FOUND, bytes_of(NULL, 0), NULL);
-		return;
-	case HTTP_ROUTE_NOT_ALLOWED:
-		answer.allow = bytes_of(match.allow, match.allow_len);
-		http_answer_code(conn, HTTP_CODE_METHOD_NOT_ALLOWED, bytes_of(NULL, 0), &answer);
-		return;
-	case HTTP_ROUTE_OPTIONS:
-		answer.status = 204;
-		answer.allow = bytes_of(match.allow, match.allow_len);
-		http_answer(conn, &answer, NULL, 0);
-		return;
-	case HTTP_ROUTE_OK:
-		get_route(a, conn, (enum route)match.id);
-		return;
-	}
+	id = http_answer_route(conn, routes, ROUTES, request->head);
+	if (id != -1)
+		get_route(a, conn, (enum route)id);
 }
 
 static const struct http_callbacks callbacks = {.request = on_request};

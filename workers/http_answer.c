@@ -283,3 +283,29 @@ http_answer_refuse(struct http_conn *conn, enum http_code code, struct bytes req
 	http_answer_code(conn, code, (struct bytes){ NULL, 0 }, &answer);
 	server->current.conn = NULL;
 }
+
+int
+http_answer_route(struct http_conn *conn, const struct http_route *table, size_t n,
+    const struct http_head *head)
+{
+	struct http_answer answer = { 0 };
+	struct http_route_match match;
+
+	switch (http_route_find(table, n, head->method, head->path, &match)) {
+	case HTTP_ROUTE_OK:
+		return match.id;
+	case HTTP_ROUTE_NOT_FOUND:
+		http_answer_code(conn, HTTP_CODE_NOT_FOUND, bytes_of(NULL, 0), NULL);
+		return -1;
+	case HTTP_ROUTE_NOT_ALLOWED:
+		answer.allow = bytes_of(match.allow, match.allow_len);
+		http_answer_code(conn, HTTP_CODE_METHOD_NOT_ALLOWED, bytes_of(NULL, 0), &answer);
+		return -1;
+	case HTTP_ROUTE_OPTIONS:
+		answer.status = 204;
+		answer.allow = bytes_of(match.allow, match.allow_len);
+		http_answer(conn, &answer, NULL, 0);
+		return -1;
+	}
+	return -1;
+}

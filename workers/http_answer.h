@@ -30,6 +30,7 @@
 #include "common/http_code.h"
 #include "common/http_field.h"
 #include "common/http_out.h"
+#include "common/http_route.h"
 
 struct http_conn;
 
@@ -65,5 +66,12 @@ void http_answer_code(struct http_conn *conn, enum http_code code, struct bytes 
 /* The same with a code of the caller's own. */
 void http_answer_error(struct http_conn *conn, unsigned int status, struct bytes code,
     struct bytes text, const struct http_answer *more);
+
+/*
+ * The id of the row that this method and path belong to; -1 when it was
+ * answered here: 404, 405 with Allow, or OPTIONS.
+ */
+int http_answer_route(struct http_conn *conn, const struct http_route *table, size_t n,
+    const struct http_head *head);
 
 #endif
