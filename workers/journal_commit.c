@@ -243,6 +243,8 @@ journal_commit_trouble(struct journal *j, enum log_writer_result r)
 		    (int)(JOURNAL_RETRY_NS / CLOCK_NS_PER_MS));
 		ring_all(j);
 	}
+	if (r == LOG_WRITER_FULL)
+		j->retain_at_ns = 0; /* perhaps something may go */
 	j->retry_at_ns = clock_mono_ns() + JOURNAL_RETRY_NS;
 }
 

@@ -96,7 +96,10 @@ journal_start_early(struct worker *w)
 	j->dirfd = log_dir_open(j->cfg->path, true);
 	if (j->dirfd == -1)
 		fatal("%s: cannot use the journal's folder: %s", j->cfg->path, strerror(errno));
+	/* The former owner may take long to end: no reason to be killed. */
+	worker_blocked(w, "log lock");
 	take_lock(j);
+	worker_unblocked(w);
 	word_store(&j->part->pid, (uint64_t)getpid());
 	word_store(&j->part->active, w->job->generation);
 	word_store(&j->part->sleeping, LAYOUT_AWAKE);

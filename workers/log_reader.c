@@ -178,6 +178,15 @@ failed(struct log_item *item)
 	return LOG_ITEM_ERROR;
 }
 
+/* Open chain.at[i]; where retention removed it meanwhile, look again. */
+static bool
+move_on(struct log_reader *r, size_t i)
+{
+	if (log_reader_enter(r, i) == 0)
+		return true;
+	return errno == ENOENT && log_reader_refresh(r, r->log_end) == 0;
+}
+
 enum log_item_kind
 log_reader_next(struct log_reader *r, struct log_item *item)
 {
@@ -186,7 +195,7 @@ log_reader_next(struct log_reader *r, struct log_item *item)
 
 	for (;;) {
 		if (r->fd == -1) {
-			i = log_dir_find(&r->chain, r->seg.number);
+			i = log_reader_following(r);
 		} else if (r->check < LOG_STREAMS) {
 			kind = check_header(r, item);
 			if (kind != NOTHING)
@@ -207,7 +216,7 @@ log_reader_next(struct log_reader *r, struct log_item *item)
 			*item = (struct log_item){.kind = LOG_ITEM_END};
 			return LOG_ITEM_END;
 		}
-		if (log_reader_enter(r, i) == -1)
+		if (!move_on(r, i))
 			return failed(item);
 	}
 }

@@ -74,7 +74,7 @@ log_reader_enter(struct log_reader *r, size_t i)
 	const struct log_segment *s = &r->chain.at[i];
 	char name[LOG_DIR_NAME_LEN];
 	enum log_format_result why;
-	int rc;
+	int rc, saved;
 
 	if (r->fd != -1)
 		close(r->fd);
@@ -84,8 +84,13 @@ log_reader_enter(struct log_reader *r, size_t i)
 	if (r->fd == -1)
 		return -1;
 	rc = s->is_readable ? log_dir_read_header(r->dirfd, s->number, r->header, &why) : 1;
-	if (rc == -1 && errno != ENOENT)
+	if (rc == -1) {
+		saved = errno;
+		close(r->fd);
+		r->fd = -1;
+		errno = saved;
 		return -1;
+	}
 	/* Retention was faster than we: what lay between is no damage. */
 	r->is_behind_hole = r->has_begun && s->prev != r->seg.number &&
 			    r->chain.at[log_dir_find(&r->chain, 0)].number > r->seg.number;

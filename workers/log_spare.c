@@ -11,6 +11,7 @@
  */
 #include "workers/log_spare.h"
 
+#include "common/clock.h"
 #include "common/panic.h"
 #include "workers/log_dir.h"
 
@@ -28,6 +29,7 @@
 #define TMP_NAME "spare.tmp"
 #define PIECE    (512 * 1024)
 #define PAUSE_NS 2000000
+#define RETRY_NS (250 * CLOCK_NS_PER_MS)
 
 struct log_spare {
 	int dirfd;
@@ -39,6 +41,7 @@ struct log_spare {
 	int fd;
 	uint64_t bytes;
 	int error;
+	uint64_t failed_ns;
 	bool is_soon;
 	bool is_stopping;
 };
@@ -132,6 +135,7 @@ run(void *arg)
 		s->fd = fd;
 		s->state = fd == -1 ? LOG_SPARE_FAILED : LOG_SPARE_READY;
 		s->error = fd == -1 ? error : 0;
+		s->failed_ns = clock_mono_ns();
 		s->bytes = s->want_bytes;
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
@@ -201,7 +205,8 @@ log_spare_want(struct log_spare *s, bool soon)
 {
 	(void)pthread_mutex_lock(&s->mutex);
 	s->is_soon = soon;
-	if (s->state == LOG_SPARE_NONE || s->state == LOG_SPARE_FAILED) {
+	if (s->state == LOG_SPARE_NONE ||
+	    (s->state == LOG_SPARE_FAILED && clock_mono_ns() - s->failed_ns > RETRY_NS)) {
 		s->state = LOG_SPARE_MAKING;
 		(void)pthread_cond_signal(&s->wake);
 	}

@@ -488,6 +488,36 @@ START_TEST(a_reader_follows_up_to_the_published_end)
 }
 END_TEST
 
+START_TEST(what_retention_removes_under_a_reader_is_expired_not_damaged)
+{
+	struct log_reader r;
+	struct log_item item;
+	uint64_t events = 0, expired = 0, other = 0;
+
+	while (f->w.number < 5)
+		lf_commit(f, 60, 60, 60);
+	ck_assert_int_eq(log_reader_open(&r, f->dirfd, 0), 0);
+	ck_assert_int_eq(log_reader_next(&r, &item), LOG_ITEM_FRAME);
+	events++;
+	for (uint32_t i = 1; i <= 3; i++) {
+		char name[LOG_DIR_NAME_LEN];
+
+		log_dir_name(i, name);
+		ck_assert_int_eq(unlinkat(f->dirfd, name, 0), 0);
+	}
+	while (log_reader_next(&r, &item) != LOG_ITEM_END) {
+		events += item.kind == LOG_ITEM_FRAME;
+		expired += item.kind == LOG_ITEM_EXPIRED;
+		other += item.kind != LOG_ITEM_FRAME && item.kind != LOG_ITEM_EXPIRED;
+	}
+	ck_assert_uint_eq(expired, LF_STREAMS);
+	ck_assert_uint_eq(other, 0);
+	ck_assert_uint_gt(events, 0);
+	ck_assert_uint_eq(r.next[0], f->stream[0].end);
+	log_reader_close(&r);
+}
+END_TEST
+
 /* One event that fills exactly `room` bytes of a segment, header included. */
 static void
 commit_of(uint64_t room)
@@ -560,6 +590,7 @@ main(void)
 	tcase_add_test(c, gaps_are_hopped_and_lie_across_nothing);
 	tcase_add_test(c, a_reader_begins_where_it_is_told);
 	tcase_add_test(c, a_reader_follows_up_to_the_published_end);
+	tcase_add_test(c, what_retention_removes_under_a_reader_is_expired_not_damaged);
 	tcase_add_test(c, a_commit_never_spans_segments);
 	suite_add_tcase(s, c);
 	r = srunner_create(s);
