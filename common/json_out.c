@@ -20,32 +20,6 @@
 #define MS_PER_DAY  INT64_C(86400000)
 #define TIME_MAX_MS INT64_C(253402300799999)
 
-static bool
-has_room(struct json_out *out, size_t len)
-{
-	if (out->is_full || len > out->cap - out->len) {
-		out->is_full = true;
-		return false;
-	}
-	return true;
-}
-
-void
-json_out_raw(struct json_out *out, struct bytes raw)
-{
-	if (!has_room(out, raw.len) || raw.len == 0)
-		return;
-	memcpy(out->buf + out->len, raw.ptr, raw.len);
-	out->len += raw.len;
-}
-
-void
-json_out_char(struct json_out *out, char c)
-{
-	if (has_room(out, 1))
-		out->buf[out->len++] = (uint8_t)c;
-}
-
 /*---------------------------------------------------------------------------
  * Strings
  *---------------------------------------------------------------------------*/
@@ -178,7 +152,7 @@ json_out_name(struct json_out *out, struct bytes name)
 {
 	uint8_t *at = out->buf + out->len;
 
-	if (!has_room(out, name.len + 3))
+	if (!json_out_has_room(out, name.len + 3))
 		return;
 	at[0] = '"';
 	if (name.len > 0)
@@ -202,34 +176,45 @@ put_pair(char *at, uint32_t value)
 	memcpy(at, pairs + 2 * value, 2);
 }
 
+/* The bits of a number tell its decimal digits but for one (1233 / 4096 is log10 of 2). */
+static size_t
+digits_of(uint64_t value)
+{
+	static const uint64_t power[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000,
+	    100000000, 1000000000, 10000000000, 100000000000, 1000000000000, 10000000000000,
+	    100000000000000, 1000000000000000, 10000000000000000, 100000000000000000,
+	    1000000000000000000, 10000000000000000000u};
+	unsigned about = (64 - (unsigned)__builtin_clzll(value | 1)) * 1233 >> 12;
+
+	return about + (value >= power[about]) + (value == 0);
+}
+
 size_t
 json_out_u64_to(char *at, uint64_t value)
 {
-	char digits[JSON_OUT_U64_MAX];
-	size_t i = sizeof(digits);
+	size_t len = digits_of(value), i = len;
 
 	while (value >= 100) {
 		i -= 2;
-		put_pair(digits + i, (uint32_t)(value % 100));
+		put_pair(at + i, (uint32_t)(value % 100));
 		value /= 100;
 	}
-	if (value >= 10) {
-		i -= 2;
-		put_pair(digits + i, (uint32_t)value);
-	} else {
-		digits[--i] = (char)('0' + value);
-	}
-	memcpy(at, digits + i, sizeof(digits) - i);
-	return sizeof(digits) - i;
+	if (value >= 10)
+		put_pair(at, (uint32_t)value);
+	else
+		at[0] = (char)('0' + value);
+	return len;
 }
 
 void
 json_out_u64(struct json_out *out, uint64_t value)
 {
 	char digits[JSON_OUT_U64_MAX];
-	size_t n = json_out_u64_to(digits, value);
 
-	json_out_raw(out, bytes_of(digits, n));
+	if (!out->is_full && out->cap - out->len >= sizeof(digits))
+		out->len += json_out_u64_to((char *)out->buf + out->len, value);
+	else
+		json_out_raw(out, bytes_of(digits, json_out_u64_to(digits, value)));
 }
 
 void
@@ -290,7 +275,7 @@ json_out_time_ms(struct json_out *out, int64_t wall_ms)
 {
 	uint8_t *at = out->buf + out->len;
 
-	if (!has_room(out, JSON_OUT_TIME_LEN + 2))
+	if (!json_out_has_room(out, JSON_OUT_TIME_LEN + 2))
 		return;
 	at[0] = '"';
 	json_out_time_to((char *)at + 1, wall_ms);

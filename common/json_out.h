@@ -19,6 +19,9 @@
 
 #include "common/bytes.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 struct json_out {
 	uint8_t *buf;
 	size_t cap, len;
@@ -34,10 +37,35 @@ json_out_on(void *buf, size_t cap)
 	return (struct json_out){(uint8_t *)buf, cap, 0, false};
 }
 
+/* Here, so that a literal becomes a few moves: a batch's answer is a dozen of these an
+ * event. */
+static inline bool
+json_out_has_room(struct json_out *out, size_t len)
+{
+	if (__builtin_expect(out->is_full || len > out->cap - out->len, 0)) {
+		out->is_full = true;
+		return false;
+	}
+	return true;
+}
+
 /* As it is. */
-void json_out_raw(struct json_out *out, struct bytes raw);
+static inline void
+json_out_raw(struct json_out *out, struct bytes raw)
+{
+	if (raw.len == 0 || !json_out_has_room(out, raw.len))
+		return;
+	memcpy(out->buf + out->len, raw.ptr, raw.len);
+	out->len += raw.len;
+}
 #define json_out_lit(out, s) json_out_raw((out), BYTES_LIT(s))
-void json_out_char(struct json_out *out, char c);
+
+static inline void
+json_out_char(struct json_out *out, char c)
+{
+	if (json_out_has_room(out, 1))
+		out->buf[out->len++] = (uint8_t)c;
+}
 
 /* A JSON string with its quotes.  Valid UTF-8 passes as it is; quotes, backslashes and
  * control characters are escaped; a byte that is no UTF-8 becomes U+FFFD. */

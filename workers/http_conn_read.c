@@ -219,12 +219,38 @@ step(struct http_conn *conn, struct span *span, size_t *used)
 
 /* ---- One read ------------------------------------------------------------ */
 
+static bool
+is_large(const struct http_conn *conn)
+{
+	switch ((enum http_conn_phase)conn->phase) {
+	case HTTP_CONN_PHASE_HEAD:
+		return false;
+	case HTTP_CONN_PHASE_LENGTH:
+		return conn->head_len + conn->body_len > HTTP_CONN_SMALL;
+	case HTTP_CONN_PHASE_CHUNKED:
+		break;
+	}
+	return conn->in.len > HTTP_CONN_SMALL;
+}
+
+/* Room for an unfinished body of announced length of which `len` bytes are here.  It
+ * grows with what has come, not with what was announced: announcing costs a client nothing. */
+static size_t
+room_for_body(const struct http_conn *conn, size_t len)
+{
+	size_t all = conn->head_len + (size_t)conn->body_len;
+	size_t want = len * 2 + HTTP_CONN_SCRATCH;
+
+	return want > all || want * 2 > all ? all : want;
+}
+
 /* Keep what was not handled; it may lie in the connection's buffer already. */
 static void
 keep(struct http_conn *conn, const uint8_t *ptr, size_t len)
 {
 	struct http_server *server = conn->server;
 	struct http_block *in = &conn->in;
+	size_t want = len;
 
 	if (len == 0) {
 		http_pool_release(&server->pool, in);
@@ -242,8 +268,13 @@ keep(struct http_conn *conn, const uint8_t *ptr, size_t len)
 		http_pool_release(&server->pool, in);
 	}
 	in->len = 0;
+	/* The rest of a large body will be read behind it: make that room at once. */
+	if (conn->phase == HTTP_CONN_PHASE_LENGTH && is_large(conn))
+		want = room_for_body(conn, len);
+	if (server->pool.used_bytes + want > server->limits.buffered_bytes)
+		want = len;
 	if ((len > in->cap && server->pool.used_bytes + len > server->limits.buffered_bytes) ||
-	    http_pool_reserve(&server->pool, in, len) == -1) {
+	    http_pool_reserve(&server->pool, in, want) == -1) {
 		http_conn_read_refuse(conn, HTTP_CODE_MEMORY_LIMIT);
 		return;
 	}
@@ -284,20 +315,17 @@ take(struct http_conn *conn, uint8_t *ptr, size_t len)
 	http_conn_update(conn, has_served || conn->phase != HTTP_CONN_PHASE_HEAD);
 }
 
-/* Room behind a large unfinished request.  It grows with what has come, not with
- * what was announced: announcing costs a client nothing. */
+/* Room behind a large unfinished request. */
 static int
 grow(struct http_conn *conn, size_t *room)
 {
 	struct http_server *server = conn->server;
 	struct http_block *in = &conn->in;
-	size_t want = in->len * 2 + HTTP_CONN_SCRATCH, all;
+	size_t want = in->len * 2 + HTTP_CONN_SCRATCH;
 
 	if (conn->phase == HTTP_CONN_PHASE_LENGTH) {
-		all = conn->head_len + (size_t)conn->body_len;
-		if (want > all || want * 2 > all)
-			want = all;
-		*room = all - in->len;
+		want = room_for_body(conn, in->len);
+		*room = conn->head_len + (size_t)conn->body_len - in->len;
 	} else {
 		*room = HTTP_CONN_SCRATCH;
 		if (in->cap - in->len >= HTTP_CONN_SMALL)
@@ -311,20 +339,6 @@ grow(struct http_conn *conn, size_t *room)
 	if (*room > in->cap - in->len)
 		*room = in->cap - in->len;
 	return 0;
-}
-
-static bool
-is_large(const struct http_conn *conn)
-{
-	switch ((enum http_conn_phase)conn->phase) {
-	case HTTP_CONN_PHASE_HEAD:
-		return false;
-	case HTTP_CONN_PHASE_LENGTH:
-		return conn->head_len + conn->body_len > HTTP_CONN_SMALL;
-	case HTTP_CONN_PHASE_CHUNKED:
-		break;
-	}
-	return conn->in.len > HTTP_CONN_SMALL;
 }
 
 /* A reply, an error or the end; true if there are bytes. */
