@@ -207,6 +207,7 @@ bench_table() {
 		echo "| Durable answer, $(val latency.rate) events/s (half load) | p50 µs | p99 µs | p99.9 µs |"
 		echo "|---|---|---|---|"
 		echo "| bare write and fdatasync, 512 bytes | $(val sync.p50) | $(val sync.p99) | $(val sync.p999) |"
+		echo "| the load's own lateness | | $(val latency.late_p99) | |"
 		echo "| Sluice, from due to answered | $(val latency.p50) | $(val latency.p99) | $(val latency.p999) |"
 		echo "| aim: 2 × the bare p99 + 500 µs | | $(awk -v v="$(val sync.p99)" 'BEGIN { printf "≤ %.1f", 2 * v + 500 }') | |"
 		echo

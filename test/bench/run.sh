@@ -115,7 +115,7 @@ measure_latency() {
 		$on_load $bin/bench_latency --port "$port" --rate "$half" --seconds "$seconds" \
 			--base "$(next_base)" --data "$data" >"$dir/latency.out" ||
 			die "durable answers were refused: $(cat "$dir/latency.out")"
-		for name in p50 p99 p999 max; do
+		for name in late_p99 p50 p99 p999 max; do
 			note "latency.$name" "$(word_after $name "$dir/latency.out")"
 		done
 		sync_run
