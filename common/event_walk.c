@@ -48,7 +48,8 @@ static const uint8_t ends_scalar[256] = {
 
 #define HEX 0x10 /* is a hexadecimal digit; its value is below */
 static const uint8_t hex_of[256] = {
-	['0'] = HEX, HEX + 1, HEX + 2, HEX + 3, HEX + 4, HEX + 5, HEX + 6, HEX + 7, HEX + 8, HEX + 9,
+	['0'] = HEX, HEX + 1, HEX + 2, HEX + 3, HEX + 4,
+	['5'] = HEX + 5, HEX + 6, HEX + 7, HEX + 8, HEX + 9,
 	['A'] = HEX + 10, HEX + 11, HEX + 12, HEX + 13, HEX + 14, HEX + 15,
 	['a'] = HEX + 10, HEX + 11, HEX + 12, HEX + 13, HEX + 14, HEX + 15,
 };

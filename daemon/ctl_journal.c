@@ -220,6 +220,7 @@ static void
 print_segment(struct listing *l, const struct log_segment *s, const struct log_segment_header *h,
     const struct log_segment_header *next)
 {
+	size_t following = log_dir_find(&l->chain, s->number + 1);
 	struct log_retain_answer answer;
 	char created[JSON_OUT_TIME_LEN + 1], size[UNITS_TEXT_SIZE], hold[256];
 	const char *state = s->is_stray            ? "stray"
@@ -228,7 +229,8 @@ print_segment(struct listing *l, const struct log_segment *s, const struct log_s
 						   : "sealed";
 	const char *held;
 
-	log_retain_ask(&l->retain, next, l->disk_bytes, l->now_ns, &answer);
+	log_retain_ask(&l->retain, next, log_dir_born(&l->chain, following), l->disk_bytes,
+	    l->now_ns, &answer);
 	held = s->is_stray ? "may go" : hold_text(&answer, hold, sizeof hold);
 	if (l->ctl->is_json) {
 		(void)printf("%s{\"segment\":%u,\"bytes\":%" PRIu64

@@ -134,10 +134,11 @@ set_up(struct supervisor *s, bool new_region)
 	supervisor_start_locks(s);
 	supervisor_region_open(s, new_region);
 	h = s->region.header;
-	word_store(&h->supervisor_pid, (uint64_t)getpid());
 	set_phase(s, LAYOUT_PHASE_STARTING);
 	supervisor_watch_find_former(s);
 	supervisor_bind_all(s);
+	/* A former journal ends when it sees this: not before ours is due. */
+	word_store(&h->supervisor_pid, (uint64_t)getpid());
 	make_env(s);
 	add_processes(s);
 	s->next_tick_ns = clock_mono_ns() + TICK_NS;

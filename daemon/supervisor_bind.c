@@ -72,15 +72,16 @@ prepare_unix(const struct config_bind *b)
 }
 
 static int
-finish_unix(const struct supervisor *s, const struct config_bind *b, mode_t mode)
+finish_unix(const struct supervisor *s, const struct config_bind *b)
 {
 	const struct sockaddr_un *sun = (const struct sockaddr_un *)&b->address;
 	uid_t uid = s->user.uid;
 	gid_t gid = s->user.socket_gid != (gid_t)-1 ? s->user.socket_gid : s->user.gid;
 
-	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(sun->sun_path, uid, gid) == -1)
-		return -1;
-	return chmod(sun->sun_path, mode);
+	/* By name, so never through a link. */
+	if (uid == (uid_t)-1 && gid == (gid_t)-1)
+		return 0;
+	return lchown(sun->sun_path, uid, gid);
 }
 
 /* A listening socket, or -1 with errno. */
@@ -101,11 +102,11 @@ try_bind(const struct supervisor *s, const struct config_bind *b, mode_t mode, i
 	if (b->family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == -1)
 		goto bad;
-	/* Nobody may connect before the mode is right. */
-	mask = umask(0177);
+	/* The mode is right from the beginning; nobody is heard before listen(). */
+	mask = umask(b->family == AF_UNIX ? ~mode & 0777 : 0177);
 	rc = bind(fd, (const struct sockaddr *)&b->address, b->address_len);
 	(void)umask(mask);
-	if (rc == -1 || (b->family == AF_UNIX && finish_unix(s, b, mode) == -1) ||
+	if (rc == -1 || (b->family == AF_UNIX && finish_unix(s, b) == -1) ||
 	    listen(fd, backlog) == -1)
 		goto bad;
 	return fd;

@@ -108,17 +108,21 @@ make_region(struct supervisor *s, const char *dir)
 	    .ring_capacity = cfg->global.ring_bytes,
 	    .dedup_bytes = cfg->dedup.table_bytes,
 	    .dedup_window_ms = (uint64_t)cfg->dedup.window_ms,
-	    .uid = s->user.uid,
+	    /* Stages inherit their maps and open nothing but locks: the bytes
+	     * stay out of reach of a stage that was taken over. */
+	    .uid = (uid_t)-1,
 	    .gid = s->user.gid};
 	char text[512];
 
+	/* First the old one goes: the other way round a kill in between would
+	 * leave a region that the state directory does not know. */
+	throw_away(dir);
 	s->instance.generation++;
 	if (instance_save(cfg->global.state_dir, &s->instance, text, sizeof text) == -1)
 		fatal("%s", text);
 	p.generation = s->instance.generation;
 	memcpy(p.instance, s->instance.uuid, sizeof p.instance);
 	instance_key_check(s->instance.dedup_key, p.dedup_key_check);
-	throw_away(dir);
 	if (region_create(dir, &p, text, sizeof text) != REGION_OK)
 		fatal("%s", text);
 	if (region_open(&s->region, dir, true, text, sizeof text) != REGION_OK)

@@ -21,6 +21,7 @@
 #include "shm/lock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,6 +29,27 @@
 
 #define DIR_MODE    0750
 #define PARENT_MODE 0755
+
+/* What was made is made for good: a power cut must not take the folder away
+ * under the events in it. */
+static void
+sync_parent(const char *path)
+{
+	char parent[CONFIG_PATH_SIZE + 16];
+	char *slash;
+	int fd;
+
+	(void)snprintf(parent, sizeof parent, "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash == NULL)
+		(void)snprintf(parent, sizeof parent, ".");
+	else
+		slash[slash == parent ? 1 : 0] = '\0';
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || fsync(fd) == -1)
+		fatal("%s: cannot be synced: %s", parent, strerror(errno));
+	close(fd);
+}
 
 /* Make what is missing above `path`. */
 static void
@@ -38,28 +60,36 @@ make_parents(const char *path)
 	(void)snprintf(part, sizeof part, "%s", path);
 	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(part, PARENT_MODE) == -1 && errno != EEXIST)
+		if (mkdir(part, PARENT_MODE) == 0)
+			sync_parent(part);
+		else if (errno != EEXIST)
 			fatal("%s: cannot make the folder: %s", part, strerror(errno));
 		*slash = '/';
 	}
 }
 
+/* By descriptor: between a look and a change by name it might become a link. */
 static void
 make_folder(const char *path, uid_t uid, gid_t gid)
 {
 	struct stat st;
+	int fd;
 
 	make_parents(path);
-	if (mkdir(path, DIR_MODE) == -1 && errno != EEXIST)
+	if (mkdir(path, DIR_MODE) == 0)
+		sync_parent(path);
+	else if (errno != EEXIST)
 		fatal("%s: cannot make the folder: %s", path, strerror(errno));
-	if (stat(path, &st) == -1)
-		fatal("%s: %s", path, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 && errno == ENOTDIR)
 		fatal("%s: is no folder: remove it or change the configuration", path);
+	if (fd == -1 || fstat(fd, &st) == -1)
+		fatal("%s: cannot be used: %s: check its owner and mode", path, strerror(errno));
 	if (geteuid() == 0 &&
 	    ((uid != (uid_t)-1 && uid != st.st_uid) || (gid != (gid_t)-1 && gid != st.st_gid)) &&
-	    chown(path, uid, gid) == -1)
-		fatal("%s: cannot give it to the user of the stages: %s", path, strerror(errno));
+	    fchown(fd, uid, gid) == -1)
+		fatal("%s: cannot change its owner: %s", path, strerror(errno));
+	close(fd);
 	if (access(path, R_OK | W_OK | X_OK) == -1)
 		fatal("%s: cannot be used: %s: check its owner and mode", path, strerror(errno));
 }
@@ -74,8 +104,10 @@ supervisor_start_folders(struct supervisor *s)
 	(void)snprintf(stage, sizeof stage, "%s/stage", g->runtime_dir);
 	make_folder(g->state_dir, (uid_t)-1, s->user.gid);
 	make_folder(s->cfg->journal.path, s->user.uid, s->user.gid);
-	make_folder(g->runtime_dir, s->user.uid, sockets);
-	make_folder(stage, s->user.uid, sockets);
+	/* Ours, not the stages': the supervisor works in there by name, and a
+	 * stage that was taken over must not be able to lead it elsewhere. */
+	make_folder(g->runtime_dir, geteuid(), sockets);
+	make_folder(stage, geteuid(), sockets);
 	if (!region_is_tmpfs(g->runtime_dir))
 		log_line(LOG_LEVEL_WARN,
 		    "runtime-dir is not on a tmpfs: shared memory will be written to its disk, "

@@ -154,7 +154,14 @@ supervisor_watch_heirs(struct supervisor *s)
 	for (uint32_t i = 0; i < s->region.slots; i++) {
 		struct process *p;
 
-		if (word_load(&s->region.slot[i]->active) == 0 || has_owner(s, (int)i) ||
+		/* Left unclean, or set aside by the journal after its owner left
+		 * cleanly: then the keys of what was lost must be forgotten. */
+		bool is_set_aside = word_load(&s->region.journal->stream[i].retired) != 0 &&
+				    word_load(&s->region.slot[i]->retired) !=
+					LAYOUT_RETIRED_FORGOTTEN;
+
+		if ((word_load(&s->region.slot[i]->active) == 0 && !is_set_aside) ||
+		    has_owner(s, (int)i) ||
 		    lock_owner(region_slot_lock(&s->region, i, path)) != 0)
 			continue;
 		log_line(LOG_LEVEL_NOTICE,

@@ -26,7 +26,6 @@
 #include <sched.h>
 
 #define WAIT_SPINS 200		  /* about 5 us: a put in progress on another core */
-#define WAIT_NS	   (2 * CLOCK_NS_PER_MS) /* a put whose process was scheduled away */
 #define ROUNDS	   64		  /* swaps lost to others before `retry` */
 
 static inline void
@@ -43,22 +42,27 @@ cpu_relax(void)
 static bool
 wait_for_change(struct dedup_claimer *c, const _Atomic uint64_t *slot, uint64_t seen)
 {
-	uint64_t until = 0;
+	uint64_t begun = 0;
 
 	c->stats.waits++;
 	for (unsigned spin = 0;; spin++) {
 		/* acquire: pairs with dedup_settle(); the twin's put is visible
 		 * to us before we tell anybody "duplicate". */
-		if (atomic_load_explicit(slot, memory_order_acquire) != seen)
-			return true;
-		if (spin < WAIT_SPINS) {
+		bool is_over = atomic_load_explicit(slot, memory_order_acquire) != seen;
+		uint64_t waited;
+
+		if (!is_over && spin < WAIT_SPINS) {
 			cpu_relax();
 			continue;
 		}
-		if (until == 0)
-			until = clock_mono_ns() + WAIT_NS;
-		else if (clock_mono_ns() > until)
-			return false;
+		if (is_over && begun == 0)
+			return true;
+		begun = begun == 0 ? clock_mono_ns() : begun;
+		waited = clock_mono_ns() - begun;
+		if (is_over || waited >= c->patience_ns) {
+			c->patience_ns -= waited < c->patience_ns ? waited : c->patience_ns;
+			return is_over;
+		}
 		sched_yield();
 	}
 }

@@ -111,6 +111,7 @@ struct dedup_claimer {
 	bool has_claim;
 	uint64_t index;
 	uint64_t word;
+	uint64_t patience_ns;	 /* what is left of it; give it anew for each request */
 	uint64_t sweep_at;	 /* bucket the sweep goes on with */
 	uint64_t sweep_from_tick; /* when this round began */
 	struct dedup_stats stats;
@@ -137,11 +138,16 @@ dedup_prefetch(const struct dedup *d, uint64_t hash_hi)
 	__builtin_prefetch(&d->bucket[hash_hi & d->mask], 1);
 }
 
+/* How long all claims of one request may wait for others, together: enough for
+ * a put whose process was scheduled away, and no more, since a claim of a dead
+ * owner stands until somebody takes its slot over. */
+#define DEDUP_PATIENCE_NS 2000000
+
 /*
  * Claim a key that would be put at `put_pos`.  DEDUP_CLAIMED: the caller must
  * now put and then dedup_settle(), or dedup_drop() when the put fails; until
- * then it may claim nothing else.  May wait up to about 2 ms for another
- * acceptor's claim.
+ * then it may claim nothing else.  May wait for another acceptor's
+ * claim as long as c->patience_ns lasts.
  */
 enum dedup_result dedup_claim(struct dedup_claimer *c, uint64_t hash_lo, uint64_t hash_hi,
     uint64_t put_pos, uint64_t tick) __attribute__((warn_unused_result));

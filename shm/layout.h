@@ -144,6 +144,12 @@ enum layout_sleep {
 	LAYOUT_LINGERING, /* ring only for a durable wait or a filling ring */
 };
 
+enum layout_retired {
+	LAYOUT_IN_USE = 0,
+	LAYOUT_RETIRED,		  /* keys of what was lost may still be in the dedup table */
+	LAYOUT_RETIRED_FORGOTTEN, /* they are not */
+};
+
 struct slot_page {
 	uint32_t magic;
 	uint32_t stream;
@@ -152,7 +158,7 @@ struct slot_page {
 	struct dedup_note note;
 	_Alignas(64) _Atomic uint64_t active; /* generation of the owner, 0 when let go */
 	_Atomic uint64_t pid;
-	_Atomic uint64_t retired;	/* 1: found damaged; takes no more puts */
+	_Atomic uint64_t retired;	/* enum layout_retired: found damaged, takes no more puts */
 	_Atomic uint64_t sleeping;	/* enum layout_sleep: may the journal ring? */
 	_Atomic uint64_t durable_wanted; /* position somebody waits for; ring when durable */
 	_Atomic uint64_t base_seq;	/* sequence when the region was made: the ledger's zero */

@@ -35,7 +35,7 @@ struct region_params {
 	uint64_t dedup_bytes;	 /* a power of two */
 	uint64_t dedup_window_ms;
 	uint8_t dedup_key_check[8];
-	uid_t uid; /* files belong to them: stages open locks after dropping privileges */
+	uid_t uid; /* owner and group of the files; -1: as they are made */
 	gid_t gid;
 };
 

@@ -156,7 +156,8 @@ make_files(const char *dir, const struct region_params *p, char *text, size_t si
 int
 region_remove(const char *dir)
 {
-	DIR *d = opendir(dir);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
 	struct dirent *e;
 
 	if (d == NULL)
@@ -177,7 +178,7 @@ region_create(const char *dir, const struct region_params *p, char *text, size_t
 	(void)snprintf(building, sizeof building, "%s.new", dir);
 	if (region_remove(building) == -1 || mkdir(building, 0750) == -1 ||
 	    ((p->uid != (uid_t)-1 || p->gid != (gid_t)-1) &&
-		chown(building, p->uid, p->gid) == -1)) {
+		lchown(building, p->uid, p->gid) == -1)) {
 		(void)snprintf(text, size, "%s: %s", building, strerror(errno));
 		return REGION_ERROR;
 	}

@@ -218,8 +218,7 @@ settle_acks(struct acceptor *a)
 	if (a->wait.first == a->wait.last)
 		return;
 	ticket = ack_wait_failed(&a->wait, clock_mono_ns(),
-	    word_load(&journal->trouble) != LAYOUT_TROUBLE_NONE || ack_wait_is_lost(&a->wait),
-	    &events);
+	    word_load(&journal->trouble) != LAYOUT_TROUBLE_NONE, &events);
 	if (ticket != 0) {
 		counters_add(a->slot.page->counter, counter_id(STREAM, unknown), events);
 		http_server_settle(a->server, ticket, false);

@@ -21,6 +21,8 @@
 
 /* A printed key: two strings of 256 bytes, each byte at most six when escaped. */
 #define KEY_PRINTED_MAX 4096
+/* Held answers outlive their connections, so the cap on those does not bound them. */
+#define HELD_PER_CONNECTION 4
 
 enum route { ROUTE_EVENTS_POST, ROUTE_BATCH, ROUTE_EVENTS_GET, ROUTE_HEALTH };
 
@@ -36,6 +38,7 @@ acceptor_http_shared(struct acceptor *a, struct http_conn *conn, const struct ht
 {
 	size_t len = 0;
 
+	a->slot.claimer.patience_ns = DEDUP_PATIENCE_NS;
 	if (a->cfg->attributes != CONFIG_ATTRIBUTES_NONE)
 		len = frame_attr_put(a->attrs, len, sizeof a->attrs, FRAME_ATTR_REQUEST_ID,
 		    rq->request_id);
@@ -120,6 +123,14 @@ is_open_for(struct acceptor *a, struct http_conn *conn, enum config_ack ack)
 	}
 	if (ack < CONFIG_ACK_DURABLE)
 		return true;
+	if (http_server_counters(a->server)->held_now >=
+	    (uint64_t)a->cfg->max_connections * HELD_PER_CONNECTION) {
+		http_answer_error(conn, 503, BYTES_LIT("durable_unavailable"),
+		    BYTES_LIT("Too many answers wait for the log already; send the request again "
+			      "later."),
+		    &soon);
+		return false;
+	}
 	trouble = (enum layout_trouble)word_load(&journal->trouble);
 	if (trouble == LAYOUT_TROUBLE_NONE)
 		return true;

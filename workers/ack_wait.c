@@ -25,13 +25,24 @@ make_tails(struct ack_wait *w, struct ack_group *group, uint64_t from, uint64_t 
 		group[i].tails = xcalloc(w->region->slots, sizeof *group[i].tails);
 }
 
+/* What is so now was so before the look-ups of the turn that begins. */
+static void
+note_forgotten(struct ack_wait *w)
+{
+	for (uint32_t i = 0; i < w->region->slots; i++)
+		w->was_forgotten[i] =
+		    word_load(&w->region->slot[i]->retired) == LAYOUT_RETIRED_FORGOTTEN;
+}
+
 void
 ack_wait_init(struct ack_wait *w, struct region *r, uint32_t slot, uint64_t timeout_ns)
 {
 	*w = (struct ack_wait){ .region = r, .slot = slot, .timeout_ns = timeout_ns, .ticket = 1 };
 	w->size = FIRST_SIZE;
 	w->group = xcalloc(w->size, sizeof *w->group);
+	w->was_forgotten = xcalloc(r->slots, sizeof *w->was_forgotten);
 	make_tails(w, w->group, 0, w->size);
+	note_forgotten(w);
 }
 
 /*
@@ -74,10 +85,11 @@ tail_to_wait_for(const struct ack_wait *w, uint32_t i)
 	if (counters_get(w->region->slot[i]->counter, counter_id(STREAM, takeovers)) == 0)
 		return 0;
 	tail = cursor_pos(&w->region->slot[i]->ring.tail);
-	if (word_load(&w->region->journal->stream[i].retired) == 0 &&
-	    (int64_t)(cursor_pos(&w->region->journal->stream[i].durable) - tail) >= 0)
-		return 0;
-	return tail;
+	if ((int64_t)(cursor_pos(&w->region->journal->stream[i].durable) - tail) < 0)
+		return w->was_forgotten[i] ? 0 : tail;
+	return word_load(&w->region->journal->stream[i].retired) == 0 || w->was_forgotten[i]
+	    ? 0
+	    : tail;
 }
 
 bool
@@ -85,8 +97,10 @@ ack_wait_close(struct ack_wait *w, uint64_t own_tail, uint64_t now_ns)
 {
 	struct ack_group *g;
 
-	if (!w->is_open)
+	if (!w->is_open) {
+		note_forgotten(w);
 		return false;
+	}
 	if (w->last - w->first == w->size)
 		grow(w);
 	g = &w->group[w->last & (w->size - 1)];
@@ -102,6 +116,7 @@ ack_wait_close(struct ack_wait *w, uint64_t own_tail, uint64_t now_ns)
 	w->is_open = false;
 	w->has_duplicate = false;
 	w->open_events = 0;
+	note_forgotten(w);
 	word_store(&w->region->slot[w->slot]->durable_wanted, own_tail);
 	return true;
 }
@@ -135,13 +150,6 @@ group_progress(const struct ack_wait *w, const struct ack_group *g)
 	return all;
 }
 
-bool
-ack_wait_is_lost(const struct ack_wait *w)
-{
-	return w->first != w->last &&
-	    group_progress(w, &w->group[w->first & (w->size - 1)]) == PROGRESS_LOST;
-}
-
 uint64_t
 ack_wait_durable(struct ack_wait *w)
 {
@@ -167,7 +175,7 @@ ack_wait_failed(struct ack_wait *w, uint64_t now_ns, bool all, uint64_t *events)
 	while (w->first != w->last) {
 		const struct ack_group *g = &w->group[w->first & (w->size - 1)];
 
-		if (!all && g->deadline_ns > now_ns)
+		if (!all && g->deadline_ns > now_ns && group_progress(w, g) != PROGRESS_LOST)
 			break;
 		ticket = g->ticket;
 		*events += g->events;

@@ -14,7 +14,9 @@
  *	A stream that is set aside because its ring was damaged has its durable
  *	position moved over what was lost.  The journal marks it retired before
  *	it moves the position, so whoever sees a position pass looks at the mark,
- *	and such a group fails instead.
+ *	and such a group fails instead.  Once the slot's owner has forgotten the
+ *	keys of what was lost, later duplicates cannot mean it: a stream that was
+ *	in that state before the turn began is not waited for.
  *
  * PROCESS
  *	Acceptors.
@@ -47,6 +49,7 @@ struct ack_wait {
 	uint64_t size;
 	uint64_t first, last;	 /* groups [first, last) are closed and wait */
 	uint64_t ticket;	 /* of the open group */
+	bool *was_forgotten;	 /* per slot: retired and forgotten before this turn's look-ups */
 	bool is_open;		 /* the open group has answers */
 	bool has_duplicate;
 	uint64_t open_events;
@@ -64,11 +67,9 @@ bool ack_wait_close(struct ack_wait *w, uint64_t own_tail, uint64_t now_ns);
 /* The greatest ticket that is durable now; 0: none new.  Removes those groups. */
 uint64_t ack_wait_durable(struct ack_wait *w);
 
-/* Is the first group waiting for something that was lost? */
-bool ack_wait_is_lost(const struct ack_wait *w);
-
-/* The greatest ticket whose time is up (or, with `all`, of every closed group);
- * 0: none.  *events: how many events are unknown by it.  Removes them. */
+/* The greatest ticket whose time is up or that waits for something lost (or,
+ * with `all`, of every closed group); 0: none.  *events: how many events are
+ * unknown by it.  Removes them. */
 uint64_t ack_wait_failed(struct ack_wait *w, uint64_t now_ns, bool all, uint64_t *events);
 
 static inline bool

@@ -164,6 +164,13 @@ read_log(struct recovery *rec)
 
 	r->old_gap = on_old_gap;
 	r->ctx = rec;
+	if (rec->has_checkpoint) {
+		/* It was written after the fsync of all it speaks of: what looks
+		 * unfinished before this place is damage, and no end. */
+		r->sure_segment = layout_log_segment(rec->checkpoint.log_end);
+		r->sure_end = layout_log_offset(rec->checkpoint.log_end);
+		r->sure_commit = rec->checkpoint.commit;
+	}
 	if (log_reader_seek_place(r, r->chain.at[first].number, 0) == LOG_READER_FAILED)
 		fatal("%s: cannot read segment %08x: %s", j->cfg->path, r->chain.at[first].number,
 		    strerror(errno));
@@ -249,7 +256,7 @@ report(struct recovery *rec)
 }
 
 static void
-make_plan(struct recovery *rec, uint64_t capacity)
+make_plan(struct recovery *rec, uint64_t capacity, uint64_t at_least)
 {
 	struct journal *j = rec->j;
 
@@ -266,11 +273,12 @@ make_plan(struct recovery *rec, uint64_t capacity)
 	}
 	for (uint32_t i = 0; i < j->slots; i++) {
 		const struct log_stream *s = &j->stream[i];
+		uint64_t to = log_format_next_block(s->end, capacity);
 
 		j->plan[j->n_plan++] = (struct journal_plan){.stream = i,
 		    .reason = FRAME_GAP_REGION_LOST,
 		    .from = s->end,
-		    .to = log_format_next_block(s->end, capacity),
+		    .to = to > at_least ? to : at_least,
 		    .seq = s->end_seq};
 	}
 }
@@ -343,9 +351,13 @@ journal_recover(struct journal *j, struct log_writer_place *place)
 	believe_checkpoint(rec);
 	end_of_log(rec, place);
 	report(rec);
-	/* A brand-new log begins at 0. */
+	/* A brand-new log begins at 0.  An empty folder under an instance that
+	 * has had regions before is no new log: somebody took the old one away,
+	 * and its positions were given out. */
 	if (rec->reader.chain.n > 0 || rec->has_checkpoint)
-		make_plan(rec, capacity);
+		make_plan(rec, capacity, 0);
+	else if (j->region->header->generation > 1)
+		make_plan(rec, capacity, j->region->header->generation * LOG_BLOCK);
 	log_line(LOG_LEVEL_INFO,
 	    "log read in %llu ms: segments=%zu events=%llu bytes=%llu keys=%llu commit=%llu",
 	    (unsigned long long)((clock_mono_ns() - begun) / CLOCK_NS_PER_MS), rec->reader.chain.n,

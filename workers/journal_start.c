@@ -128,14 +128,33 @@ add_events(struct journal *j)
 		fatal("cannot make an event: %s", strerror(errno));
 }
 
+/* Killed between the mark and the position: the GAP is in the log, and nobody
+ * shall wait for what lies in it. */
+static void
+pass_retired(struct journal *j, uint32_t i)
+{
+	struct log_stream *s = &j->stream[i];
+	uint64_t tail = cursor_pos(&j->region->slot[i]->ring.tail);
+
+	if (tail == s->end || tail - s->end > LOG_BLOCK)
+		return;
+	s->gap_bytes += tail - s->end;
+	s->end = tail;
+	word_store(&j->part->stream[i].gap_bytes, s->gap_bytes);
+	cursor_store(&j->part->stream[i].durable, s->end, s->end_seq);
+}
+
 /* Only the journal died: everything it needs stands in the region. */
 static void
 resume(struct journal *j, struct log_writer_place *place)
 {
 	uint64_t end = word_load(&j->part->log_end);
 
-	for (uint32_t i = 0; i < j->slots; i++) {
-		const struct journal_stream *shared = &j->part->stream[i];
+	/* Every stream the log may know, not only those this region has slots
+	 * for: what we carry forward is what the next segment's header says, and
+	 * a stream forgotten there would begin again at positions it had used. */
+	for (uint32_t i = 0; i < LOG_STREAMS; i++) {
+		struct journal_stream *shared = &j->part->stream[i];
 		struct log_stream *s = &j->stream[i];
 
 		if (!cursor_load(&shared->durable, &s->end, &s->end_seq))
@@ -145,6 +164,8 @@ resume(struct journal *j, struct log_writer_place *place)
 		s->oldest = word_load(&shared->oldest);
 		s->gap_bytes = word_load(&shared->gap_bytes);
 		s->retired = word_load(&shared->retired);
+		if (s->retired != 0 && i < j->slots)
+			pass_retired(j, i);
 	}
 	place->number = layout_log_segment(end);
 	place->end = layout_log_offset(end);
@@ -297,7 +318,7 @@ journal_start_publish(struct journal *j)
 	if (!write_plan(j))
 		return false;
 	journal_commit_untroubled(j);
-	for (uint32_t i = 0; i < j->slots; i++) {
+	for (uint32_t i = 0; i < LOG_STREAMS; i++) {
 		struct journal_stream *shared = &j->part->stream[i];
 		const struct log_stream *s = &j->stream[i];
 

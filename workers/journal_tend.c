@@ -82,13 +82,14 @@ successor_of(
     struct journal *j, const struct log_chain *chain, size_t i, struct log_segment_header *h)
 {
 	enum log_format_result why;
+	size_t k;
 
-	for (size_t k = i + 1; k < chain->n; k++)
+	for (k = i + 1; k < chain->n; k++)
 		if (!chain->at[k].is_stray && chain->at[k].is_readable)
-			return log_dir_read_header(j->dirfd, chain->at[k].number, h, &why) == 0
-				   ? 0
-				   : -1;
-	return -1;
+			break;
+	return k < chain->n && log_dir_read_header(j->dirfd, chain->at[k].number, h, &why) == 0
+		   ? 0
+		   : -1;
 }
 
 static uint64_t
@@ -127,8 +128,8 @@ remove_what_may_go(struct journal *j, struct log_chain *chain)
 		}
 		if (s->is_stray || first != 0)
 			continue;
-		log_retain_ask(&j->retain, successor_of(j, chain, i, h) == 0 ? h : NULL, bytes,
-		    now_ns, &answer);
+		log_retain_ask(&j->retain, successor_of(j, chain, i, h) == 0 ? h : NULL,
+		    log_dir_born(chain, i + 1), bytes, now_ns, &answer);
 		if (answer.hold != LOG_HOLD_NONE) {
 			first = s->number; /* only strays from here on */
 			continue;

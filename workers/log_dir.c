@@ -48,6 +48,18 @@ log_dir_number(const char *name)
 	return number;
 }
 
+uint64_t
+log_dir_born(const struct log_chain *chain, size_t i)
+{
+	uint64_t born = UINT64_MAX;
+
+	for (; i < chain->n; i++)
+		if (chain->at[i].is_readable && !chain->at[i].is_stray &&
+		    chain->at[i].created_ns < born)
+			born = chain->at[i].created_ns;
+	return born;
+}
+
 int
 log_dir_open(const char *path, bool make)
 {

@@ -48,6 +48,9 @@ struct log_chain {
 };
 
 void log_dir_name(uint32_t number, char name[LOG_DIR_NAME_LEN]);
+/* When segment i was made at the latest: by its own header or an earlier word of
+ * a later one, because a clock may have been ahead for a while. */
+uint64_t log_dir_born(const struct log_chain *chain, size_t i);
 /* The number in a segment's name; 0: no segment. */
 uint32_t log_dir_number(const char *name);
 

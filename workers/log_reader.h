@@ -67,6 +67,10 @@ struct log_reader {
 	uint64_t log_end;     /* 0: find the end ourselves */
 	struct log_scan tail; /* the newest segment's end as found by a scan */
 	uint32_t tail_segment;
+	/* Known from elsewhere to be durable: never cut before it.  0: nothing is. */
+	uint32_t sure_segment;
+	uint64_t sure_end;
+	uint64_t sure_commit;
 	/* A GAP that lies behind frames of later positions: recovery wrote it
 	 * when it found damage.  May be NULL. */
 	void (*old_gap)(void *ctx, uint32_t stream, uint64_t from, uint64_t to);

@@ -60,6 +60,9 @@ limit_of(struct log_reader *r, const struct log_segment *s)
 		after = r->tail.commit;
 		if (!has_more(r->fd, from))
 			return from;
+	} else if (r->sure_segment == s->number && r->sure_end > from && r->sure_end <= bytes) {
+		from = r->sure_end;
+		after = r->sure_commit;
 	}
 	place = place_of(s, bytes);
 	log_window_set(&r->window, r->fd, bytes);

@@ -103,14 +103,11 @@ is_held_by(const struct log_retain_sink *s, const struct log_segment_header *suc
 
 void
 log_retain_ask(const struct log_retain *r, const struct log_segment_header *successor,
-    uint64_t disk_bytes, uint64_t now_ns, struct log_retain_answer *answer)
+    uint64_t born, uint64_t disk_bytes, uint64_t now_ns, struct log_retain_answer *answer)
 {
-	uint64_t born;
-
 	*answer = (struct log_retain_answer){.hold = LOG_HOLD_ACTIVE};
 	if (successor == NULL)
 		return;
-	born = successor->created_ns;
 	/* Behind a clock that went back, ages would be huge: count as 0. */
 	answer->hold = LOG_HOLD_WINDOW;
 	answer->until_ns = born + r->rules.window_ns;

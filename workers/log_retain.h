@@ -71,9 +71,10 @@ void log_retain_load_sinks(struct log_retain *r, const char *state_dir);
 
 /*
  * What holds the segment whose successor has this header (NULL: it has none
- * that is readable)?  disk_bytes: of the whole log now.
+ * that is readable)?  born_ns: when that was made at the latest (log_dir_born());
+ * disk_bytes: of the whole log now.
  */
 void log_retain_ask(const struct log_retain *r, const struct log_segment_header *successor,
-    uint64_t disk_bytes, uint64_t now_ns, struct log_retain_answer *answer);
+    uint64_t born_ns, uint64_t disk_bytes, uint64_t now_ns, struct log_retain_answer *answer);
 
 #endif

@@ -201,8 +201,18 @@ log_writer_open_next(struct log_writer *w, uint64_t room, uint64_t now_ns)
 	log_dir_name(w->last_number, name);
 	if (renameat(w->p.dirfd, from, w->p.dirfd, name) == -1)
 		return open_failed(w, fd, from);
-	if (synced(w, w->p.dirfd, fsync) == -1)
+	if (synced(w, w->p.dirfd, fsync) == -1) {
+		/* The new name may be on the disk or not.  If it comes back after
+		 * a power cut its header says where the one before ended: so that
+		 * one must not grow any more. */
+		int saved = errno;
+
+		if (w->fd != -1)
+			close(w->fd);
+		w->fd = -1;
+		errno = saved;
 		return open_failed(w, fd, name);
+	}
 	cut_previous(w);
 	w->prev = w->number;
 	w->prev_end = w->off;

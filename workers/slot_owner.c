@@ -44,6 +44,17 @@ begin_stream(struct slot_owner *o, const struct journal_stream *stream)
 	word_store(&o->page->base_seq, seq);
 }
 
+static void
+make_claimer(struct slot_owner *o)
+{
+	o->claimer = (struct dedup_claimer){ .table = o->region->dedup,
+		.note = &o->page->note,
+		.owner = (uint8_t)(o->slot + 1),
+		.patience_ns = DEDUP_PATIENCE_NS,
+		.stats = { .evict_age_ticks = UINT64_MAX } };
+	o->claimer.sweep_from_tick = dedup_tick(&o->region->dedup, clock_boot_ns());
+}
+
 /*
  * received - (put + duplicate + invalid + retry + interrupted) is what the dead
  * owner had read and not decided.  Its `received` was stored before each
@@ -91,12 +102,32 @@ is_damaged(struct slot_owner *o, const struct ring *ring, const struct cursor *g
 void
 slot_owner_retire(struct slot_owner *o)
 {
-	word_store(&o->page->retired, 1);
+	word_store(&o->page->retired, LAYOUT_RETIRED);
 	dedup_forget(&o->region->dedup);
+	/* From here on nobody finds a key of what was lost. */
+	word_store(&o->page->retired, LAYOUT_RETIRED_FORGOTTEN);
 	log_line(LOG_LEVEL_ERR,
 	    "stream %u is set aside: its ring holds something that is no frame; what was in it and "
 	    "not in the log is lost, and the dedup window is forgotten so that retries are taken",
 	    o->slot);
+}
+
+/*
+ * A ring that is given up: the predecessor's claim is freed whatever became of
+ * its put, because what the ring held is lost; and the ledger is closed.
+ */
+static void
+close_damaged(struct slot_owner *o, const struct ring *ring)
+{
+	make_claimer(o);
+	o->recovered = dedup_recover(&o->claimer, word_load(&o->page->note.put_pos));
+	if (cursor_load(&ring->words->tail, &o->ring.tail, &o->ring.seq)) {
+		o->interrupted = count_interrupted(o);
+		counters_add(o->page->counter, counter_id(STREAM, interrupted), o->interrupted);
+	}
+	reset_gauges(o);
+	counters_add(o->page->counter, counter_id(STREAM, takeovers), 1);
+	slot_owner_retire(o);
 }
 
 enum slot_owner_result
@@ -115,14 +146,10 @@ slot_owner_take(struct slot_owner *o, uint64_t generation, uint64_t pid)
 		begin_stream(o, stream);
 	if (word_load(&o->page->retired) != 0 || word_load(&stream->retired) != 0 ||
 	    is_damaged(o, &ring, &stream->durable)) {
-		slot_owner_retire(o);
+		close_damaged(o, &ring);
 		return SLOT_OWNER_DAMAGED;
 	}
-	o->claimer = (struct dedup_claimer){ .table = o->region->dedup,
-		.note = &o->page->note,
-		.owner = (uint8_t)(o->slot + 1),
-		.stats = { .evict_age_ticks = UINT64_MAX } };
-	o->claimer.sweep_from_tick = dedup_tick(&o->region->dedup, clock_boot_ns());
+	make_claimer(o);
 	o->recovered = dedup_recover(&o->claimer, o->ring.tail);
 	if (o->recovered == DEDUP_SETTLED)
 		counters_add(o->page->counter, counter_id(STREAM, claims_settled), 1);

@@ -189,7 +189,7 @@ worker_command_bind(const struct worker_env *env, const char *name)
 	if (fd == -1)
 		fatal("%s: cannot listen: %s: is the directory there and ours?", path,
 		    strerror(errno));
-	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid) == -1)
+	if ((uid != (uid_t)-1 || gid != (gid_t)-1) && lchown(path, uid, gid) == -1)
 		fatal("%s: cannot give it to its group: %s: check `socket-group`", path,
 		    strerror(errno));
 	return fd;

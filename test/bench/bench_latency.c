@@ -6,12 +6,14 @@
  * DESCRIPTION
  *	bench_latency --port N --rate R [--ack durable] [--connections 128]
  *	    [--seconds 5] [--base 1000000000000] [--data test/data/clickstream.ndjson]
+ *	    [--sleep no]
  *
  *	Open loop: event i is due at start + i / R whatever the answers do, and
  *	its latency counts from when it was due, so a server that stalls is
  *	charged for every event that had to wait, not for one per connection.
  *	It polls without sleeping, on a processor of its own, so that its own
- *	waking up is not measured.
+ *	waking up is not measured; with --sleep yes it sleeps until the next event
+ *	is due, for a machine where it must be given a real-time priority.
  *
  *	Prints: events N rate R bad B late_p99 US p50 US p99 US p999 US max US
  *	where late is how long after an event was due the bench came to look at
@@ -114,9 +116,24 @@ take(struct conn *c, uint64_t now_ns)
 	idle[n_idle++] = c;
 }
 
+/* Until an answer comes or the next event is due. */
+static int
+look(int epoll_fd, struct epoll_event *ready, bool sleeps, uint64_t now_ns, uint64_t due_ns)
+{
+	struct timespec wait = { 0, 1000000 };
+
+	if (!sleeps || due_ns <= now_ns)
+		return epoll_wait(epoll_fd, ready, POLL_MAX, 0);
+	if (due_ns - now_ns < 1000000)
+		wait.tv_nsec = (long)(due_ns - now_ns);
+	return epoll_pwait2(epoll_fd, ready, POLL_MAX, &wait, NULL);
+}
+
 int
 main(int argc, char **argv)
 {
+	bool had_idle = true;
+	bool sleeps = strcmp(bench_option(argc, argv, "--sleep", "no"), "yes") == 0;
 	const char *port = bench_option(argc, argv, "--port", NULL);
 	double rate = strtod(bench_option(argc, argv, "--rate", "0"), NULL);
 	double seconds = strtod(bench_option(argc, argv, "--seconds", "5"), NULL);
@@ -144,17 +161,21 @@ main(int argc, char **argv)
 	began = now = looked = clock_mono_ns();
 	while (latency.n < total) {
 		struct epoll_event ready[POLL_MAX];
+		uint64_t due = UINT64_MAX;
 		int n;
 
 		while (n_idle > 0 && sent < total) {
-			uint64_t due = began + (uint64_t)((double)sent / rate * 1e9);
+			due = began + (uint64_t)((double)sent / rate * 1e9);
 
 			if (due > now)
 				break;
-			bench_histogram_add(&late, due > looked ? now - due : 0);
+			/* Waiting for a connection is the server's doing. */
+			if (had_idle)
+				bench_histogram_add(&late, due > looked || sleeps ? now - due : 0);
 			send_one(idle[--n_idle], sent++, base, due);
 		}
-		n = epoll_wait(epoll_fd, ready, POLL_MAX, 0);
+		had_idle = n_idle > 0;
+		n = look(epoll_fd, ready, sleeps, now, n_idle > 0 ? due : UINT64_MAX);
 		looked = now;
 		now = clock_mono_ns();
 		for (int i = 0; i < n; i++)

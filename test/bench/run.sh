@@ -10,7 +10,7 @@
 #   BENCH_ROUNDS   times each is measured; the median counts (default 3)
 #   BENCH_DIR      where the log goes: a real disk (default: a new one in build/)
 #   BENCH_PREFIX   put before each command, such as "chrt -f 1" on a machine that is
-#                  not idle (not for latency: its load polls)
+#                  not idle
 #   BENCH_ONLY     words out of: ring single batch latency memory (default: all)
 set -eu
 cd "$(dirname "$0")/../.."
@@ -113,6 +113,7 @@ measure_latency() {
 	sync_run
 	for round in $(seq "$rounds"); do
 		$on_load $bin/bench_latency --port "$port" --rate "$half" --seconds "$seconds" \
+			--sleep "$([ -z "${BENCH_PREFIX:-}" ] && echo no || echo yes)" \
 			--base "$(next_base)" --data "$data" >"$dir/latency.out" ||
 			die "durable answers were refused: $(cat "$dir/latency.out")"
 		for name in late_p99 p50 p99 p999 max; do

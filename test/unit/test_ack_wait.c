@@ -159,6 +159,7 @@ END_TEST
 START_TEST(what_was_lost_with_a_damaged_ring_is_never_durable)
 {
 	struct ack_wait w;
+	uint64_t events;
 
 	ack_wait_init(&w, &region, 0, 1000);
 	tail_is(1, 500);
@@ -166,10 +167,35 @@ START_TEST(what_was_lost_with_a_damaged_ring_is_never_durable)
 	ck_assert(ack_wait_close(&w, 0, 0));
 	/* The journal sets stream 1 aside: first the mark, then the position. */
 	word_store(&region.journal->stream[1].retired, 1);
-	ck_assert(!ack_wait_is_lost(&w));
+	ck_assert_uint_eq(ack_wait_failed(&w, 0, false, &events), 0);
 	durable_is(1, 500);
 	ck_assert_uint_eq(ack_wait_durable(&w), 0);
-	ck_assert(ack_wait_is_lost(&w));
+	ck_assert_uint_eq(ack_wait_failed(&w, 0, false, &events), 1);
+	ck_assert_uint_eq(events, 1);
+}
+END_TEST
+
+START_TEST(stream_that_was_forgotten_holds_up_no_later_duplicate)
+{
+	struct ack_wait w;
+	uint64_t events;
+
+	ack_wait_init(&w, &region, 0, 1000);
+	tail_is(1, 500);
+	word_store(&region.slot[1]->retired, LAYOUT_RETIRED);
+	word_store(&region.journal->stream[1].retired, 1);
+	durable_is(1, 500);
+	/* The keys are forgotten within the turn: too late for its look-ups. */
+	ck_assert(!ack_wait_close(&w, 0, 0));
+	(void)ack_wait_join(&w, 1, true);
+	word_store(&region.slot[1]->retired, LAYOUT_RETIRED_FORGOTTEN);
+	ck_assert(ack_wait_close(&w, 0, 0));
+	ck_assert_uint_eq(ack_wait_durable(&w), 0);
+	ck_assert_uint_eq(ack_wait_failed(&w, 0, false, &events), 1);
+	/* The next turn's are beyond doubt. */
+	(void)ack_wait_join(&w, 1, true);
+	ck_assert(ack_wait_close(&w, 0, 0));
+	ck_assert_uint_eq(ack_wait_durable(&w), 2);
 }
 END_TEST
 
@@ -198,6 +224,7 @@ main(void)
 	tcase_add_test(t, many_groups_wait_while_the_journal_is_slow);
 	tcase_add_test(t, wait_that_runs_out_fails_with_its_events_counted);
 	tcase_add_test(t, what_was_lost_with_a_damaged_ring_is_never_durable);
+	tcase_add_test(t, stream_that_was_forgotten_holds_up_no_later_duplicate);
 	tcase_add_test(t, nobody_waits_when_nobody_joined);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

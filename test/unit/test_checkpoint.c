@@ -165,11 +165,11 @@ START_TEST(a_segment_goes_when_age_and_window_allow)
 	struct log_retain r;
 
 	log_retain_init(&r, &rules);
-	log_retain_ask(&r, NULL, 9999, NOW, &a);
+	log_retain_ask(&r, NULL, 0, 9999, NOW, &a);
 	ck_assert_int_eq(a.hold, LOG_HOLD_ACTIVE);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		h->created_ns = cases[i].born;
-		log_retain_ask(&r, h, cases[i].bytes, NOW, &a);
+		log_retain_ask(&r, h, h->created_ns, cases[i].bytes, NOW, &a);
 		ck_assert_msg(a.hold == cases[i].hold, "case %zu: %d", i, a.hold);
 	}
 	log_retain_free(&r);
@@ -207,21 +207,21 @@ START_TEST(a_sink_holds_what_it_has_not_read)
 	h->stream[1].end = 800;
 	log_retain_init(&r, &rules);
 	log_retain_load_sinks(&r, dir);
-	log_retain_ask(&r, h, 5000, NOW, &a);
+	log_retain_ask(&r, h, h->created_ns, 5000, NOW, &a);
 	ck_assert_int_eq(a.hold, LOG_HOLD_NONE);
 
 	make_sink("kafka", 799);
 	ck_assert_int_eq(mkdirat(top, "sinks/new", 0700), 0); /* has read nothing, asks nothing */
 	log_retain_load_sinks(&r, dir);
 	ck_assert_uint_eq(r.n_sinks, 1);
-	log_retain_ask(&r, h, 5000, NOW, &a);
+	log_retain_ask(&r, h, h->created_ns, 5000, NOW, &a);
 	ck_assert_int_eq(a.hold, LOG_HOLD_SINK);
 	ck_assert_str_eq(a.sink->name, "kafka");
 	ck_assert_uint_eq(a.stream, 1);
 	ck_assert_uint_eq(a.pos, 799);
 
 	h->stream[1].end = 799;
-	log_retain_ask(&r, h, 5000, NOW, &a);
+	log_retain_ask(&r, h, h->created_ns, 5000, NOW, &a);
 	ck_assert_int_eq(a.hold, LOG_HOLD_NONE);
 
 	ck_assert_int_eq(mkdirat(top, "sinks/broken", 0700), 0);
@@ -229,7 +229,7 @@ START_TEST(a_sink_holds_what_it_has_not_read)
 	ck_assert_int_eq(write(fd, "?", 1), 1);
 	close(fd);
 	log_retain_load_sinks(&r, dir);
-	log_retain_ask(&r, h, 5000, NOW, &a);
+	log_retain_ask(&r, h, h->created_ns, 5000, NOW, &a);
 	ck_assert_int_eq(a.hold, LOG_HOLD_SINK);
 	ck_assert(a.sink->is_bad);
 	log_retain_free(&r);

@@ -43,6 +43,7 @@ static struct dedup_claimer
 claimer_new(struct dedup d, uint8_t owner)
 {
 	return (struct dedup_claimer){ .table = d, .note = shared(4096), .owner = owner,
+		.patience_ns = DEDUP_PATIENCE_NS,
 		.stats = { .evict_age_ticks = UINT64_MAX } };
 }
 
