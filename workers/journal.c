@@ -66,8 +66,8 @@ take_short_turns(void)
 static void
 start(struct worker *w)
 {
-	take_short_turns();
 	journal_start(w);
+	take_short_turns(); /* not the thread that makes spares */
 }
 
 static bool
@@ -217,7 +217,7 @@ is_done(struct worker *w)
 const struct worker_ops journal_ops = {
     .rights = rights,
     .open_early = journal_start_early,
-    .start = journal_start,
+    .start = start,
     .round = round_of_work,
     .may_sleep = may_sleep,
     .woke = woke,
