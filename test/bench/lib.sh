@@ -168,7 +168,8 @@ processor() { sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1; }
 
 bench_table() {
 	echo
-	echo "Measured on $(date -u +%Y-%m-%d): $(processor), $(nproc) processors, Linux $(uname -r);"
+	echo "Measured on $(date -u +%Y-%m-%d): $(processor), $(nproc) processors, Linux $(uname -r | cut -d- -f1);"
+	[ -z "${BENCH_PREFIX:-}" ] || pinned="all under \`$BENCH_PREFIX\`, $pinned"
 	echo "$pinned; each piece ${seconds} s, median of ${rounds}."
 	[ ! -e "$dir/skipped" ] || sed 's/^/* /' "$dir/skipped"
 	echo
