@@ -48,7 +48,7 @@ rights(const struct worker_job *job, struct region_rights *rights)
  * turns, soon, instead of long ones, later (Linux 6.12; nothing changes before).
  * On one processor with a busy acceptor, p99 of a durable answer was
  * 1.1 to 1.9 ms when the journal had to wait for the acceptor's turn to end, and
- * 0.7 to 0.9 ms when it had not.  Somebody else's policy is left alone.
+ * 0.7 to 0.9 ms when it had not (measured with real-time priorities).  Somebody else's policy is left alone.
  */
 static void
 take_short_turns(void)
