@@ -141,12 +141,18 @@ install: all
 	$(INSTALL) -m 0755 $(B)/sluicectl $(DESTDIR)$(PREFIX)/bin/sluicectl
 	for page in docs/man/*.[1-8]; do \
 	    $(INSTALL) -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit 1; done
-	$(INSTALL) -m 0644 README.md docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice/
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/doc/sluice/docs/decisions \
+	    $(DESTDIR)$(PREFIX)/share/doc/sluice/etc
+	$(INSTALL) -m 0644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/sluice/
+	$(INSTALL) -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice/docs/
+	$(INSTALL) -m 0644 docs/decisions/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice/docs/decisions/
+	$(INSTALL) -m 0644 etc/sluice.conf $(DESTDIR)$(PREFIX)/share/doc/sluice/etc/
 	sed 's|@PREFIX@|$(PREFIX)|g' systemd/sluice.service \
 	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/sluice.service
 	$(INSTALL) -m 0644 systemd/sluice.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sluice.conf
 	$(INSTALL) -m 0644 systemd/sluice.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf
 	test -e $(DESTDIR)/etc/sluice/sluice.conf || \
-	    $(INSTALL) -m 0644 etc/sluice.conf $(DESTDIR)/etc/sluice/sluice.conf
+	    sed 's|^#   user .*|    user                sluice|' etc/sluice.conf \
+	        >$(DESTDIR)/etc/sluice/sluice.conf
 
 -include $(LIB_O:.o=.d) $(wildcard $(B)/daemon/*.d $(B)/test/*.d $(B)/bench/*.d $(B)/fuzz/*.d $(B)/lib/*.d)

@@ -72,8 +72,6 @@ print_key(const struct config_key *key, FILE *to)
 	}
 	if (key->default_text[0] != '\0')
 		(void)fprintf(to, "The default is\n.Ql %s .\n", key->default_text);
-	if (key->reload == CONFIG_RELOAD_RESTART)
-		(void)fprintf(to, "A change needs a restart.\n");
 }
 
 void
@@ -82,9 +80,7 @@ config_doc_mdoc(FILE *to)
 	const struct config_key *key;
 	int s;
 
-	(void)fprintf(to, ".Sh KEYS\n"
-			  "Unless a key says otherwise, a reload puts a new value in effect by\n"
-			  "starting the processes it concerns anew.\n");
+	(void)fprintf(to, ".Sh KEYS\n");
 	for (s = 0; s < CONFIG_SECTIONS; s++) {
 		const struct config_section_row *row = &config_table_sections[s];
 
