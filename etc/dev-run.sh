@@ -10,7 +10,7 @@ export SLUICE_DEV_DIR="${SLUICE_DEV_DIR:-$PWD/.run}"
 # leaves no region behind that nobody knows.
 of_state=$(printf '%s' "$SLUICE_DEV_DIR" | cksum | cut -d ' ' -f 1)
 export SLUICE_DEV_RUN="${SLUICE_DEV_RUN:-/dev/shm/sluice-dev-$(id -u)-$of_state}"
-[ -e "$SLUICE_DEV_DIR/state/instance" ] || rm -rf "$SLUICE_DEV_RUN"
+[ -e "$SLUICE_DEV_DIR/state/instance" ] || rm -rf "$SLUICE_DEV_RUN/region"
 mkdir -p -m 0700 "$SLUICE_DEV_DIR" "$SLUICE_DEV_RUN"
 # The same two variables for everybody who wants to look: `. .run/env`.
 cat >"$SLUICE_DEV_DIR/env" <<EOF
