@@ -17,23 +17,7 @@
 #include "common/log.h"
 #include "common/panic.h"
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#define TICKS_PER_TEND 10     /* about a second */
-#define SLICE_NS       100000 /* the shortest that Linux gives */
-
-/* As in linux/sched/types.h, which does not go together with sched.h. */
-struct sched_words {
-	uint32_t size;
-	uint32_t policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime;
-	uint64_t deadline;
-	uint64_t period;
-};
+#define TICKS_PER_TEND 10 /* about a second */
 
 static void
 rights(const struct worker_job *job, struct region_rights *rights)
@@ -41,33 +25,6 @@ rights(const struct worker_job *job, struct region_rights *rights)
 	(void)job;
 	rights->journal = true;
 	rights->dedup = true; /* read-only again when it is filled */
-}
-
-/*
- * All durable answers wait for us and we mostly wait for the disk: ask for short
- * turns, soon, instead of long ones, later (Linux 6.12; nothing changes before).
- * On one processor with a busy acceptor, p99 of a durable answer was
- * 1.1 to 1.9 ms when the journal had to wait for the acceptor's turn to end, and
- * 0.7 to 0.9 ms when it had not (measured with real-time priorities).  Somebody else's policy is left alone.
- */
-static void
-take_short_turns(void)
-{
-	struct sched_words s = { .size = sizeof s };
-
-	if (syscall(SYS_sched_getattr, 0, &s, sizeof s, 0) == -1 || s.policy != 0)
-		return;
-	s.size = sizeof s;
-	s.runtime = SLICE_NS;
-	if (syscall(SYS_sched_setattr, 0, &s, 0) == -1)
-		log_line(LOG_LEVEL_DEBUG, "short turns are not to be had");
-}
-
-static void
-start(struct worker *w)
-{
-	journal_start(w);
-	take_short_turns(); /* not the thread that makes spares */
 }
 
 static bool
@@ -217,7 +174,7 @@ is_done(struct worker *w)
 const struct worker_ops journal_ops = {
     .rights = rights,
     .open_early = journal_start_early,
-    .start = start,
+    .start = journal_start,
     .round = round_of_work,
     .may_sleep = may_sleep,
     .woke = woke,
