@@ -5,9 +5,11 @@
  *
  * DESCRIPTION
  *	log_line() writes one line `<N>process: text` in a single write, where
- *	<N> is the syslog severity that journald reads.  Without journald (a
- *	terminal) the prefix is a word.  Lines say what happened, then
- *	key=value pairs, and what we do about it.  Event data is never logged.
+ *	<N> is the syslog severity that journald reads.  Without journald
+ *	(JOURNAL_STREAM is not set) it is a word, in the daemon behind the time
+ *	in UTC: `2026-11-21T18:00:00.123Z notice: process: text`.  Lines say what
+ *	happened, then key=value pairs, and what we do about it.  Event data is
+ *	never logged.
  *
  * PROCESS
  *	All.
@@ -29,6 +31,9 @@ enum log_level {
 
 /* The name that stands before each line, copied; at most 31 bytes are kept. */
 void log_name(const char *process);
+/* From now on lines begin with the time, unless journald adds it: a daemon's
+ * do, a tool's do not. */
+void log_time(void);
 /* Lines less severe than this are dropped.  Default: LOG_LEVEL_INFO. */
 void log_threshold(enum log_level level);
 enum log_level log_threshold_now(void);

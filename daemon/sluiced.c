@@ -19,6 +19,8 @@
 #include "daemon/supervisor.h"
 
 #include <bsd/unistd.h>
+#include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,23 +45,41 @@ usage(FILE *to)
 	    "\n"
 	    "  -c FILE  configuration (default " DEFAULT_CONFIG ")\n"
 	    "  -f       stay in the foreground (always so)\n"
-	    "  -h       this text\n"
+	    "  -h       this text (--help)\n"
 	    "  -n       check the configuration and exit\n"
 	    "  -R       start with a new region: gives up events that are only in memory\n"
-	    "  -V       version\n"
+	    "  -V       version (--version)\n"
 	    "  -v       with -n: print the configuration as it was understood\n"
 	    "\n"
 	    "exit codes: 0 stopped on request or all is well, 1 cannot work, 64 usage,\n"
 	    "78 configuration\n");
 }
 
+/* One line that says what is wrong; exits. */
+static void refuse(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+static void
+refuse(const char *fmt, ...)
+{
+	char what[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(what, sizeof what, fmt, ap);
+	va_end(ap);
+	(void)fprintf(stderr, "sluiced: %s: see sluiced -h\n", what);
+	exit(EXIT_USAGE);
+}
+
 static struct options
 read_options(int argc, char **argv)
 {
+	static const struct option longs[] = {
+	    {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
 	struct options o = {.config = NULL};
 	int c;
 
-	while ((c = getopt(argc, argv, "c:fhnRVv")) != -1) {
+	while ((c = getopt_long(argc, argv, ":c:fhnRVv", longs, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			free(o.config);
@@ -82,15 +102,19 @@ read_options(int argc, char **argv)
 		case 'v':
 			o.is_verbose = true;
 			break;
+		case ':':
+			refuse("option -%c needs a file", optopt);
 		default:
-			usage(stderr);
-			exit(EXIT_USAGE);
+			/* optopt is 0, or the letter of a long one with a value. */
+			if (strncmp(argv[optind - 1], "--", 2) == 0)
+				refuse("unknown option %s", argv[optind - 1]);
+			refuse("unknown option -%c", optopt);
 		}
 	}
-	if (optind != argc || (o.is_verbose && !o.only_check)) {
-		usage(stderr);
-		exit(EXIT_USAGE);
-	}
+	if (optind != argc)
+		refuse("unknown argument %s", argv[optind]);
+	if (o.is_verbose && !o.only_check)
+		refuse("option -v goes with -n only");
 	if (o.config == NULL)
 		o.config = xstrdup(DEFAULT_CONFIG);
 	return o;
@@ -139,6 +163,7 @@ main(int argc, char **argv, char **envp)
 	int code = 0;
 
 	log_name("supervisor");
+	log_time();
 	o = read_options(argc, argv);
 	join_arguments(argc, argv);
 	setproctitle_init(argc, argv, envp);

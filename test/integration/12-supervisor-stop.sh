@@ -12,7 +12,7 @@ stop_is_in_order() {
 	stop
 	check "exit code" [ $? -eq 0 ]
 	for name in 'http 0' 'http 1' journal admin; do
-		check "$name ended by itself" said "^supervisor: $name ended: pid=[0-9]* exit=0: stopping"
+		check "$name ended by itself" said "^[0-9T:.-]+Z supervisor: $name ended: pid=[0-9]* exit=0: stopping"
 	done
 	check "acceptors before the journal" [ "$(line_of 'http 1 ended')" -lt "$(line_of 'journal ended')" ]
 	check "acceptors before the journal" [ "$(line_of 'http 0 ended')" -lt "$(line_of 'journal ended')" ]
