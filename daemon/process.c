@@ -38,6 +38,8 @@ process_forked(struct process *p, pid_t pid, uint64_t heartbeat)
 	p->is_said = false;
 	p->heartbeat = heartbeat;
 	p->stale_ticks = 0;
+	p->blocked_ticks = 0;
+	p->said_ticks = 0;
 	p->abort_ticks = 0;
 	p->killed_for = NULL;
 	p->forks++;
@@ -61,7 +63,7 @@ process_ended(struct process *p, bool clean)
 }
 
 enum process_health
-process_beat(struct process *p, uint64_t heartbeat, bool is_blocked, unsigned hang_ticks)
+process_beat(struct process *p, uint64_t heartbeat, unsigned hang_ticks)
 {
 	unsigned limit = p->is_ready || p->is_asked ? hang_ticks : hang_ticks * STARTING_FACTOR;
 
@@ -70,14 +72,52 @@ process_beat(struct process *p, uint64_t heartbeat, bool is_blocked, unsigned ha
 	if (heartbeat != p->heartbeat) {
 		p->heartbeat = heartbeat;
 		p->stale_ticks = 0;
-		return PROCESS_WELL;
+		if (p->said_ticks == 0)
+			return PROCESS_WELL;
+		p->said_ticks = 0;
+		return PROCESS_BACK;
 	}
-	if (++p->stale_ticks < limit)
-		return PROCESS_WELL;
-	if (is_blocked)
+	return ++p->stale_ticks < limit ? PROCESS_WELL : PROCESS_LATE;
+}
+
+enum process_health
+process_judge(bool is_marked, char letter)
+{
+	switch (letter) {
+	case 'D':
 		return PROCESS_BLOCKED;
+	case 'T':
+	case 't':
+		return PROCESS_STOPPED;
+	default:
+		return is_marked ? PROCESS_BLOCKED : PROCESS_HUNG;
+	}
+}
+
+char
+process_state_letter(const char *stat_line)
+{
+	/* The name before it may hold anything, parentheses too. */
+	const char *end = strrchr(stat_line, ')');
+
+	return end != NULL && end[1] == ' ' ? end[2] : '\0';
+}
+
+bool
+process_say_blocked(struct process *p)
+{
+	p->blocked_ticks = p->stale_ticks;
+	if (p->said_ticks != 0 && p->stale_ticks - p->said_ticks < PROCESS_SAY_TICKS)
+		return false;
+	p->said_ticks = p->stale_ticks;
+	return true;
+}
+
+void
+process_aborted(struct process *p, const char *why)
+{
 	p->abort_ticks = 1;
-	return PROCESS_HUNG;
+	p->killed_for = why;
 }
 
 const char *

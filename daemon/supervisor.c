@@ -269,11 +269,13 @@ end_late(struct supervisor *s, struct process *p)
 {
 	const struct process_page *page = s->region.page[p->job.page];
 
-	if (word_load(&page->blocked_since_ns) != 0) {
+	if (supervisor_watch_judge(page, p->pid) == PROCESS_BLOCKED) {
 		if (!p->is_said)
 			log_line(LOG_LEVEL_WARN,
 			    "%s is blocked: pid=%d in=%.15s: waiting with it", p->name,
-			    (int)p->pid, page->blocked_in);
+			    (int)p->pid,
+			    word_load(&page->blocked_since_ns) != 0 ? page->blocked_in
+								    : "the kernel");
 		p->is_said = true;
 		return;
 	}

@@ -85,6 +85,8 @@ void supervisor_watch_find_former(struct supervisor *s);
 void supervisor_watch_former(struct supervisor *s);
 void supervisor_watch_beats(struct supervisor *s);
 void supervisor_watch_heirs(struct supervisor *s);
+/* What a process that is late is: BLOCKED (to be waited for), HUNG or STOPPED. */
+enum process_health supervisor_watch_judge(const struct process_page *page, pid_t pid);
 unsigned supervisor_watch_ticks(int64_t ms);
 
 #endif

@@ -60,15 +60,20 @@ static void
 describe(const struct process *p, const struct process_page *page, int status, bool is_clean,
     struct obituary *o)
 {
+	/* Before it was ready, by its own decision: there is a line that says why. */
+	bool is_refusal = WIFEXITED(status) && !p->is_ready &&
+			  (!is_its_page(p, page) ||
+			      word_load(&page->state) == LAYOUT_STATE_STARTING);
 	bool is_inside = is_its_page(p, page) && word_load(&page->active) == p->job.generation;
 	char words[LAYOUT_LAST_WORDS + 32], how[PROCESS_EXIT_SIZE];
 
 	last_words(page, status, words, sizeof words);
 	o->level = is_clean ? LOG_LEVEL_INFO : LOG_LEVEL_ERR;
 	(void)snprintf(o->text, sizeof o->text, "%s %s: pid=%d %s%s%s%s", p->name,
-	    is_clean    ? "ended"
-	    : is_inside ? "died with its hands inside"
-			: "died",
+	    is_clean	 ? "ended"
+	    : is_refusal ? "ended during its start"
+	    : is_inside	 ? "died with its hands inside"
+			 : "died",
 	    (int)p->pid, process_exit_text(status, how), words,
 	    p->killed_for == NULL ? "" : " killed_for=",
 	    p->killed_for == NULL ? "" : p->killed_for);

@@ -12,6 +12,10 @@
  *
  * SHARED STATE
  *	Reads pages and slots.
+ *
+ * DIAGNOSTICS
+ *	A stage that waits for the disk is said once a minute and never killed:
+ *	the kernel says so (D), or its page.  One that a signal stopped is not.
  */
 #include "daemon/supervisor_parts.h"
 
@@ -20,6 +24,7 @@
 #include "shm/word.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,33 +39,78 @@ supervisor_watch_ticks(int64_t ms)
 	return n < 1 ? 1 : (unsigned)n;
 }
 
+/* The kernel's view of its main thread; 0 when it cannot be had. */
+static char
+state_letter(pid_t pid)
+{
+	char path[32], line[128];
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return '\0';
+	n = read(fd, line, sizeof line - 1);
+	close(fd);
+	line[n < 0 ? 0 : n] = '\0';
+	return process_state_letter(line);
+}
+
+enum process_health
+supervisor_watch_judge(const struct process_page *page, pid_t pid)
+{
+	return process_judge(word_load(&page->blocked_since_ns) != 0, state_letter(pid));
+}
+
+/* Its heart stands still for hang-time or longer. */
+static void
+watch_late(struct process *p, const struct process_page *page)
+{
+	bool is_marked = word_load(&page->blocked_since_ns) != 0;
+	unsigned ms = p->stale_ticks * SUPERVISOR_TICK_MS;
+
+	switch (supervisor_watch_judge(page, p->pid)) {
+	case PROCESS_BLOCKED:
+		if (process_say_blocked(p))
+			log_line(LOG_LEVEL_WARN,
+			    "%s is blocked: pid=%d in=%.15s: leaving it alone: "
+			    "without_heartbeat_ms=%u",
+			    p->name, (int)p->pid, is_marked ? page->blocked_in : "the kernel", ms);
+		return;
+	case PROCESS_STOPPED:
+		log_line(LOG_LEVEL_WARN, "%s was stopped by a signal: kill -CONT %d", p->name,
+		    (int)p->pid);
+		break;
+	default:
+		break;
+	}
+	log_line(LOG_LEVEL_ERR, "%s hangs: pid=%d without_heartbeat_ms=%u: ending it", p->name,
+	    (int)p->pid, ms);
+	process_aborted(p, "hang");
+	(void)kill(p->pid, SIGABRT);
+}
+
 static void
 watch_one(struct supervisor *s, struct process *p)
 {
 	const struct process_page *page = s->region.page[p->job.page];
-	bool is_blocked = word_load(&page->blocked_since_ns) != 0;
 
-	switch (process_beat(p, word_load(&page->heartbeat), is_blocked,
+	switch (process_beat(p, word_load(&page->heartbeat),
 	    supervisor_watch_ticks(s->cfg->global.hang_time_ms))) {
-	case PROCESS_WELL:
+	case PROCESS_LATE:
+		watch_late(p, page);
 		break;
-	case PROCESS_BLOCKED:
-		if (!p->is_said)
-			log_line(LOG_LEVEL_WARN,
-			    "%s is blocked: pid=%d in=%.15s: leaving it alone", p->name,
-			    (int)p->pid, page->blocked_in);
-		p->is_said = true;
-		break;
-	case PROCESS_HUNG:
-		log_line(LOG_LEVEL_ERR, "%s hangs: pid=%d without_heartbeat_ms=%u: ending it",
-		    p->name, (int)p->pid, p->stale_ticks * SUPERVISOR_TICK_MS);
-		p->killed_for = "hang";
-		(void)kill(p->pid, SIGABRT);
+	case PROCESS_BACK:
+		log_line(LOG_LEVEL_NOTICE, "%s goes on after %u s: pid=%d", p->name,
+		    p->blocked_ticks * SUPERVISOR_TICK_MS / 1000, (int)p->pid);
 		break;
 	case PROCESS_STUCK:
 		log_line(
 		    LOG_LEVEL_ERR, "%s does not end: pid=%d: killing it", p->name, (int)p->pid);
 		(void)kill(p->pid, SIGKILL);
+		break;
+	default:
 		break;
 	}
 }
@@ -126,7 +176,7 @@ supervisor_watch_former(struct supervisor *s)
 		}
 		if (!is_late || f->is_said)
 			continue;
-		if (word_load(&page->blocked_since_ns) != 0)
+		if (supervisor_watch_judge(page, f->pid) == PROCESS_BLOCKED)
 			continue; /* asked again at the next tick */
 		f->is_said = true;
 		log_line(LOG_LEVEL_ERR,

@@ -87,6 +87,7 @@ hung_stage_is_noticed_and_replaced() {
 	old=$(pid_of 'http 1')
 	kill -STOP "$old"
 	check "noticed" wait_for said "http 1 hangs: pid=$old"
+	check "says how to go on" said "http 1 was stopped by a signal: kill -CONT $old"
 	check "replaced" wait_for is_replaced 'http 1' "$old"
 	check "says why" said 'http 1 died .*killed_for=hang'
 	old=$(pid_of journal)
@@ -105,6 +106,20 @@ blocked_stage_is_left_alone() {
 	check "said" wait_for said "journal is blocked: pid=$old in=test: leaving it alone"
 	wait $!
 	check "same process" [ "$(info journal pid)" = "$old" ]
+	check "says that it goes on" wait_for said "journal goes on after [0-9]+ s: pid=$old"
+	check "stop" stop
+}
+
+blocked_stage_that_was_stopped_is_replaced() {
+	configure
+	start
+	check "ready" wait_for is_ready
+	old=$(pid_of journal)
+	ask journal block &
+	check "said" wait_for said "journal is blocked: pid=$old in=test: leaving it alone"
+	kill -STOP "$old"
+	check "says how to go on" wait_for said "journal was stopped by a signal: kill -CONT $old"
+	check "replaced" wait_for is_replaced journal "$old"
 	check "stop" stop
 }
 
@@ -225,6 +240,7 @@ run last_words_are_in_the_log
 run terminated_stage_is_replaced
 run hung_stage_is_noticed_and_replaced
 run blocked_stage_is_left_alone
+run blocked_stage_that_was_stopped_is_replaced
 run stopped_supervisor_blames_nobody
 run stage_that_dies_before_ready_is_throttled
 run killed_supervisor_is_followed_by_one_that_adopts

@@ -63,34 +63,82 @@ START_TEST(death_after_ready_or_by_will_is_followed_at_once)
 }
 END_TEST
 
-START_TEST(standing_heartbeat_is_a_hang_at_the_limit_and_not_before)
+START_TEST(standing_heartbeat_is_late_at_the_limit_and_not_before)
 {
 	process_forked(&p, 100, 7);
 	p.is_ready = true;
 	for (int i = 1; i < HANG; i++)
-		ck_assert_int_eq(process_beat(&p, 7, false, HANG), PROCESS_WELL);
-	ck_assert_int_eq(process_beat(&p, 8, false, HANG), PROCESS_WELL);
+		ck_assert_int_eq(process_beat(&p, 7, HANG), PROCESS_WELL);
+	ck_assert_int_eq(process_beat(&p, 8, HANG), PROCESS_WELL);
 	for (int i = 1; i < HANG; i++)
-		ck_assert_int_eq(process_beat(&p, 8, false, HANG), PROCESS_WELL);
-	ck_assert_int_eq(process_beat(&p, 8, false, HANG), PROCESS_HUNG);
+		ck_assert_int_eq(process_beat(&p, 8, HANG), PROCESS_WELL);
+	ck_assert_int_eq(process_beat(&p, 8, HANG), PROCESS_LATE);
+	ck_assert_int_eq(process_beat(&p, 8, HANG), PROCESS_LATE);
+	process_aborted(&p, "hang");
+	ck_assert_str_eq(p.killed_for, "hang");
 	for (int i = 1; i < PROCESS_ABORT_TICKS; i++)
-		ck_assert_int_eq(process_beat(&p, 8, false, HANG), PROCESS_WELL);
-	ck_assert_int_eq(process_beat(&p, 8, false, HANG), PROCESS_STUCK);
+		ck_assert_int_eq(process_beat(&p, 8, HANG), PROCESS_WELL);
+	ck_assert_int_eq(process_beat(&p, 8, HANG), PROCESS_STUCK);
 	/* Said once. */
-	ck_assert_int_eq(process_beat(&p, 8, false, HANG), PROCESS_WELL);
+	ck_assert_int_eq(process_beat(&p, 8, HANG), PROCESS_WELL);
 }
 END_TEST
 
-START_TEST(blocked_is_a_state_and_no_hang)
+START_TEST(kernel_decides_before_the_page_who_is_blocked)
 {
+	static const struct {
+		bool is_marked;
+		char letter;
+		enum process_health is;
+	} cases[] = {
+		{ false, 'D', PROCESS_BLOCKED }, { true, 'D', PROCESS_BLOCKED },
+		{ false, 'T', PROCESS_STOPPED }, { true, 'T', PROCESS_STOPPED },
+		{ false, 't', PROCESS_STOPPED }, { true, 't', PROCESS_STOPPED },
+		{ false, 'S', PROCESS_HUNG }, { true, 'S', PROCESS_BLOCKED },
+		{ false, 'R', PROCESS_HUNG }, { true, 'R', PROCESS_BLOCKED },
+		{ false, 0, PROCESS_HUNG }, { true, 0, PROCESS_BLOCKED },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		ck_assert_msg(process_judge(cases[i].is_marked, cases[i].letter) == cases[i].is,
+		    "case %zu", i);
+}
+END_TEST
+
+START_TEST(state_letter_is_found_behind_any_name)
+{
+	ck_assert_int_eq(process_state_letter("12 (journal) D 1 2"), 'D');
+	ck_assert_int_eq(process_state_letter("12 (http 0) S 1"), 'S');
+	ck_assert_int_eq(process_state_letter("12 (a) R (b)) T 1"), 'T');
+	ck_assert_int_eq(process_state_letter("12 (cut"), 0);
+	ck_assert_int_eq(process_state_letter("12 (cut)"), 0);
+	ck_assert_int_eq(process_state_letter("12 (cut) "), 0);
+	ck_assert_int_eq(process_state_letter(""), 0);
+}
+END_TEST
+
+START_TEST(blocked_is_said_once_a_minute_and_its_end_once)
+{
+	unsigned said = 0;
+
 	process_forked(&p, 100, 7);
 	p.is_ready = true;
 	for (int i = 1; i < HANG; i++)
-		ck_assert_int_eq(process_beat(&p, 7, true, HANG), PROCESS_WELL);
-	for (int i = 0; i < 100; i++)
-		ck_assert_int_eq(process_beat(&p, 7, true, HANG), PROCESS_BLOCKED);
-	ck_assert_int_eq(process_beat(&p, 8, false, HANG), PROCESS_WELL);
+		ck_assert_int_eq(process_beat(&p, 7, HANG), PROCESS_WELL);
+	for (int i = 0; i < 2 * PROCESS_SAY_TICKS; i++) {
+		ck_assert_int_eq(process_beat(&p, 7, HANG), PROCESS_LATE);
+		said += process_say_blocked(&p);
+		ck_assert_uint_eq(said, i < PROCESS_SAY_TICKS ? 1 : 2);
+	}
+	ck_assert_int_eq(process_beat(&p, 8, HANG), PROCESS_BACK);
 	ck_assert_uint_eq(p.stale_ticks, 0);
+	ck_assert_uint_eq(p.blocked_ticks, HANG - 1 + 2 * PROCESS_SAY_TICKS);
+	ck_assert_int_eq(process_beat(&p, 9, HANG), PROCESS_WELL);
+	/* The next time it is said anew. */
+	for (int i = 1; i < HANG; i++)
+		(void)process_beat(&p, 9, HANG);
+	ck_assert_int_eq(process_beat(&p, 9, HANG), PROCESS_LATE);
+	ck_assert(process_say_blocked(&p));
 }
 END_TEST
 
@@ -98,9 +146,9 @@ START_TEST(stage_that_starts_has_more_time)
 {
 	process_forked(&p, 100, 7);
 	for (int i = 0; i < HANG * 11; i++)
-		ck_assert_int_eq(process_beat(&p, 7, false, HANG), PROCESS_WELL);
+		ck_assert_int_eq(process_beat(&p, 7, HANG), PROCESS_WELL);
 	p.is_ready = true;
-	ck_assert_int_eq(process_beat(&p, 7, false, HANG), PROCESS_HUNG);
+	ck_assert_int_eq(process_beat(&p, 7, HANG), PROCESS_LATE);
 }
 END_TEST
 
@@ -109,12 +157,12 @@ START_TEST(successor_is_not_blamed_for_its_predecessor)
 	process_forked(&p, 100, 7);
 	p.is_ready = true;
 	for (int i = 0; i < HANG; i++)
-		(void)process_beat(&p, 7, false, HANG);
-	ck_assert_uint_ne(p.abort_ticks, 0);
+		(void)process_beat(&p, 7, HANG);
+	process_aborted(&p, "hang");
 	(void)process_ended(&p, false);
 	process_forked(&p, 101, 7);
 	p.is_ready = true;
-	ck_assert_int_eq(process_beat(&p, 7, false, HANG), PROCESS_WELL);
+	ck_assert_int_eq(process_beat(&p, 7, HANG), PROCESS_WELL);
 }
 END_TEST
 
@@ -183,8 +231,10 @@ main(void)
 	tcase_add_loop_test(tc, names_carry_numbers_where_there_are_many, 0, 4);
 	tcase_add_test(tc, death_before_ready_doubles_the_wait_to_a_minute);
 	tcase_add_test(tc, death_after_ready_or_by_will_is_followed_at_once);
-	tcase_add_test(tc, standing_heartbeat_is_a_hang_at_the_limit_and_not_before);
-	tcase_add_test(tc, blocked_is_a_state_and_no_hang);
+	tcase_add_test(tc, standing_heartbeat_is_late_at_the_limit_and_not_before);
+	tcase_add_test(tc, kernel_decides_before_the_page_who_is_blocked);
+	tcase_add_test(tc, state_letter_is_found_behind_any_name);
+	tcase_add_test(tc, blocked_is_said_once_a_minute_and_its_end_once);
 	tcase_add_test(tc, stage_that_starts_has_more_time);
 	tcase_add_test(tc, successor_is_not_blamed_for_its_predecessor);
 	tcase_add_test(tc, exits_read_well);
