@@ -26,7 +26,8 @@
 #define ANSWER_MAX_BYTES (32u << 20)
 #define LINE_MAX_BYTES   1024
 #define ASK_MS           1000
-#define SAMPLES          4 /* of heartbeats, when we read them ourselves */
+#define SAMPLES          4     /* of heartbeats, when we read them ourselves */
+#define HANG_MS          10000 /* the default, when no configuration was read */
 
 static void
 pause_ms(long ms)
@@ -46,7 +47,8 @@ read_shared(struct ctl *ctl, const char *line, struct text_out *answer)
 
 	if (rc != CTL_OK)
 		return rc;
-	stats_init(&stats, &region, 0);
+	stats_init(&stats, &region,
+	    ctl->cfg != NULL ? (uint64_t)ctl->cfg->global.hang_time_ms : HANG_MS);
 	for (int i = 0; i < SAMPLES; i++) {
 		if (i > 0)
 			pause_ms(STATS_TICK_MS);
@@ -124,13 +126,11 @@ ask_and_print(struct ctl *ctl, const char *line)
 }
 
 static int
-no_arguments(struct ctl *ctl, int argc, char **argv, const char *line)
+no_arguments(struct ctl *ctl, int argc, char **argv, const char *line, const char *json)
 {
 	if (argc > 1)
 		return ctl_usage(argv[0], "%s takes no argument", argv[0]);
-	if (ctl->is_json)
-		return ctl_usage(argv[0], "%s has no --json: stat --json shows it all", argv[0]);
-	return ask_and_print(ctl, line);
+	return ask_and_print(ctl, ctl->is_json ? json : line);
 }
 
 /* argv[1..] with blanks between, in one line; false: it does not fit or has a newline. */
@@ -171,19 +171,19 @@ ctl_stat(struct ctl *ctl, int argc, char **argv)
 int
 ctl_proc(struct ctl *ctl, int argc, char **argv)
 {
-	return no_arguments(ctl, argc, argv, "show proc");
+	return no_arguments(ctl, argc, argv, "show proc", "show proc json");
 }
 
 int
 ctl_rings(struct ctl *ctl, int argc, char **argv)
 {
-	return no_arguments(ctl, argc, argv, "show rings");
+	return no_arguments(ctl, argc, argv, "show rings", "show rings json");
 }
 
 int
 ctl_errors(struct ctl *ctl, int argc, char **argv)
 {
-	return no_arguments(ctl, argc, argv, "show errors");
+	return no_arguments(ctl, argc, argv, "show errors", "show errors json");
 }
 
 int

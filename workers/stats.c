@@ -11,12 +11,15 @@
  */
 #include "workers/stats.h"
 
+#include "common/clock.h"
 #include "shm/word.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void
 stats_init(struct stats *s, const struct region *region, uint64_t hang_ms)
@@ -24,6 +27,7 @@ stats_init(struct stats *s, const struct region *region, uint64_t hang_ms)
 	memset(s, 0, sizeof *s);
 	s->region = region;
 	s->hang_ticks = hang_ms / STATS_TICK_MS;
+	s->hang_ns = hang_ms * CLOCK_NS_PER_MS;
 }
 
 void
@@ -39,19 +43,76 @@ stats_tick(struct stats *s, uint64_t wall_ns, uint64_t mono_ns)
 		if (beat != s->seen[i].beat || s->ticks == 1) {
 			s->seen[i].beat = beat;
 			s->seen[i].ticks = s->ticks;
+			s->seen[i].is_observed = s->ticks > 1;
 		}
+	}
+}
+
+/*---------------------------------------------------------------------------*
+ * Life
+ *---------------------------------------------------------------------------*/
+
+char
+stats_pid_life(pid_t pid)
+{
+	char path[32], buf[512];
+	const char *end = NULL;
+	ssize_t n = -1;
+	int fd;
+
+	if (pid <= 0)
+		return 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1) {
+		n = read(fd, buf, sizeof buf - 1);
+		(void)close(fd);
+	}
+	/* "PID (NAME) S ...": a name may hold anything, a parenthesis too. */
+	if (n > 0) {
+		buf[n] = '\0';
+		end = strrchr(buf, ')');
+	}
+	if (end != NULL && end[1] == ' ' && end[2] != '\0')
+		return end[2];
+	return kill(pid, 0) == 0 || errno == EPERM ? '?' : 0;
+}
+
+static bool
+is_life(char life)
+{
+	return life != 0 && life != 'Z' && life != 'X' && life != 'x';
+}
+
+bool
+stats_pid_is_alive(pid_t pid)
+{
+	return is_life(stats_pid_life(pid));
+}
+
+const char *
+stats_pid_note(const struct stats *s, pid_t pid)
+{
+	if (stats_pid_is_alive(pid))
+		return "";
+	return word_load(&s->region->header->phase) == LAYOUT_PHASE_STOPPED ? " (stopped)"
+									     : " (dead)";
+}
+
+void
+stats_look(struct stats *s)
+{
+	for (uint32_t i = 0; i < s->region->pages; i++) {
+		if (word_load(&s->region->header->page[i].role) == LAYOUT_ROLE_NONE)
+			continue;
+		s->seen[i].pid = (pid_t)word_load(&s->region->page[i]->pid);
+		s->seen[i].life = stats_pid_life(s->seen[i].pid);
+		s->seen[i].life_ticks = s->ticks;
 	}
 }
 
 /*---------------------------------------------------------------------------*
  * Stages
  *---------------------------------------------------------------------------*/
-
-bool
-stats_pid_is_alive(pid_t pid)
-{
-	return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
-}
 
 bool
 stats_slot_is_used(const struct region *r, uint32_t slot)
@@ -85,30 +146,81 @@ slot_of_page(const struct region *r, uint32_t page)
 	return (int)slot;
 }
 
+/* The text is constant only while the word is set: look at the word again. */
+static void
+read_blocked(const struct stats *s, const struct process_page *p, struct stats_stage *stage)
+{
+	uint64_t since = word_load(&p->blocked_since_ns);
+
+	stats_clean(stage->blocked_in, sizeof stage->blocked_in, p->blocked_in,
+	    sizeof p->blocked_in);
+	if (since == 0 || word_load(&p->blocked_since_ns) != since)
+		return;
+	stage->blocked_ns = since;
+	stage->is_stuck = s->hang_ns != 0 && stats_blocked_for(s, stage) > s->hang_ns;
+}
+
+uint64_t
+stats_blocked_for(const struct stats *s, const struct stats_stage *stage)
+{
+	return stage->blocked_ns != 0 && s->mono_ns > stage->blocked_ns
+		 ? s->mono_ns - stage->blocked_ns
+		 : 0;
+}
+
+/* What a living process's words, its heart and the kernel say together. */
+static void
+read_living(const struct stats *s, char life, enum layout_state state, struct stats_stage *stage)
+{
+	bool is_hung = s->hang_ticks != 0 && stage->beat_age >= s->hang_ticks;
+
+	stage->is_ready = state == LAYOUT_STATE_READY;
+	if (life == 'T' || life == 't') {
+		stage->state = "stopped";
+		stage->is_ready = false;
+	} else if (stage->blocked_ns != 0) {
+		stage->state = "blocked";
+		stage->is_ready &= !stage->is_stuck;
+	} else if (is_hung || (life == 'D' && stage->is_ready)) {
+		stage->state = life == 'D' ? "disk wait" : "hung";
+		stage->is_ready &= !is_hung;
+	}
+}
+
 static void
 read_page(const struct stats *s, uint32_t page, struct stats_stage *stage)
 {
+	const struct layout_assignment *a = &s->region->header->page[page];
 	const struct process_page *p = s->region->page[page];
 	enum layout_state state = (enum layout_state)word_load(&p->state);
+	uint64_t active = word_load(&p->active);
+	char life;
 
 	memset(stage, 0, sizeof *stage);
-	set_name(stage, &s->region->header->page[page]);
+	set_name(stage, a);
 	stage->page = (int)page;
 	stage->slot = slot_of_page(s->region, page);
 	stage->pid = (pid_t)word_load(&p->pid);
-	stage->is_alive = stats_pid_is_alive(stage->pid);
+	life = s->seen[page].life_ticks == s->ticks && s->seen[page].pid == stage->pid
+		 ? s->seen[page].life
+		 : stats_pid_life(stage->pid);
+	stage->is_alive = is_life(life);
 	stage->beat_age = s->ticks - s->seen[page].ticks;
-	stage->is_ready = stage->is_alive && state == LAYOUT_STATE_READY;
+	stage->has_beat_age = stage->is_alive && s->seen[page].is_observed;
+	/* Its gauges go when a process begins; the next of its ticks sets all. */
+	stage->has_counters = (active == 0 || active == word_load(&a->assigned)) &&
+			      counters_get(p->counter, counter_id(PROCESS, rss_kb)) != 0;
 	stage->state = layout_state_name(state);
 	if (stage->pid == 0) {
 		stage->state = "starting";
 	} else if (!stage->is_alive) {
-		stage->state = state == LAYOUT_STATE_DONE ? "done" : "dead";
-	} else if (word_load(&p->blocked_since_ns) != 0) {
-		stage->state = "blocked";
-	} else if (s->hang_ticks != 0 && stage->beat_age >= s->hang_ticks) {
-		stage->state = "hung";
-		stage->is_ready = false;
+		stage->state = state == LAYOUT_STATE_DONE ||
+				       word_load(&s->region->header->phase) == LAYOUT_PHASE_STOPPED
+				 ? "done"
+				 : "dead";
+	} else {
+		read_blocked(s, p, stage);
+		read_living(s, life, state, stage);
 	}
 }
 

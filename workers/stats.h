@@ -19,7 +19,9 @@
  *	Reads all counters, cursors and pages; writes nothing.
  *
  * BUGS
- *	A pid that was given to another program after its owner died looks alive.
+ *	A pid that was given to another program after its owner died looks alive,
+ *	and where /proc shows nothing of other users a dead one that nobody has
+ *	reaped does too.
  */
 #ifndef WORKERS_STATS_H
 #define WORKERS_STATS_H
@@ -38,8 +40,13 @@ struct stats {
 	uint64_t wall_ns, mono_ns; /* of the last tick: now */
 	uint64_t ticks;            /* our own */
 	uint64_t hang_ticks;       /* a heartbeat this old is a hung stage; 0: never */
+	uint64_t hang_ns;          /* blocked this long is trouble; 0: never */
 	struct {
 		uint64_t beat, ticks; /* the last beat seen, and when it was new */
+		bool is_observed;     /* it was seen to change: its age is known */
+		pid_t pid;            /* whose `life` was read */
+		uint64_t life_ticks;  /* and when */
+		char life;
 	} seen[LAYOUT_PAGES_MAX];
 };
 
@@ -47,6 +54,12 @@ struct stats {
 void stats_init(struct stats *s, const struct region *region, uint64_t hang_ms);
 /* About every STATS_TICK_MS: the time, and which hearts beat. */
 void stats_tick(struct stats *s, uint64_t wall_ns, uint64_t mono_ns);
+/*
+ * Ask the kernel about each process once, for an answer that is made now and
+ * walks the stages many times.  Those who answer call it first; without it
+ * stats_next() asks each time.
+ */
+void stats_look(struct stats *s);
 
 /* One line of the stats socket into out; false: no such command. */
 bool stats_command(struct stats *s, const char *line, struct text_out *out);
@@ -63,8 +76,13 @@ struct stats_stage {
 	pid_t pid; /* 0: never had one */
 	bool is_alive;
 	bool is_ready;
-	const char *state; /* "ready", "dead", "hung", "free", ... */
-	uint64_t beat_age; /* ticks since the last heartbeat */
+	bool has_beat_age;  /* a beat was seen to come; else beat_age is since our first look */
+	bool has_counters;  /* its process's numbers are its own, not its predecessor's */
+	bool is_stuck;      /* blocked for longer than the hang-time */
+	const char *state;  /* "ready", "dead", "stopped", "disk wait", "hung", "free", ... */
+	uint64_t beat_age;  /* ticks since the last heartbeat */
+	uint64_t blocked_ns; /* since when, on the clock of stats_tick()'s mono_ns; 0: it is not */
+	char blocked_in[sizeof((struct process_page *)0)->blocked_in + 1];
 };
 
 struct stats_iter {
@@ -75,7 +93,17 @@ struct stats_iter {
 bool stats_next(const struct stats *s, struct stats_iter *it, struct stats_stage *stage);
 /* Is it the stage called so ("http 0" or "http-0")?  An empty or NULL name is everybody's. */
 bool stats_is_named(const struct stats_stage *stage, const char *name);
+/*
+ * The state letter of /proc/PID/stat, 0 when there is no such process; '?' when
+ * there is one and /proc does not show it.
+ */
+char stats_pid_life(pid_t pid);
+/* Is it there, and neither dead nor a zombie? */
 bool stats_pid_is_alive(pid_t pid);
+/* " (dead)", " (stopped)" when the daemon was ended by request, or "". */
+const char *stats_pid_note(const struct stats *s, pid_t pid);
+/* How long the stage has been in its blocking call, in ns; 0: it is in none. */
+uint64_t stats_blocked_for(const struct stats *s, const struct stats_stage *stage);
 /* Has the slot's ring ever had an owner?  Without one it has no tail. */
 bool stats_slot_is_used(const struct region *r, uint32_t slot);
 /* Bytes between the journal and the tail; positions in gaps are not counted. */
@@ -129,6 +157,7 @@ void stats_show_ledger(struct stats *s, const char *arg, struct text_out *out);
  *		    "retry","interrupted","undecided","balance"},..],
  *		   "received",..,"balance"}}
  *
+ * beatAge is null while no beat was seen to come.
  * counters are the stream's for an acceptor, the journal's for the journal.
  * Totals add counts and gauges and take the greatest of max and age.
  */

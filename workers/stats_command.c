@@ -72,10 +72,12 @@ stats_command(struct stats *s, const char *line, struct text_out *out)
 	for (size_t i = 0; i < COMMANDS; i++) {
 		if ((arg = after_words(line, commands[i].words)) == NULL)
 			continue;
-		if (*arg != '\0' && commands[i].arguments[0] == '\0')
+		if (*arg != '\0' && commands[i].arguments[0] == '\0') {
 			text_add(out, "%s takes no argument\n", commands[i].words);
-		else
-			commands[i].show(s, arg, out);
+			return true;
+		}
+		stats_look(s);
+		commands[i].show(s, arg, out);
 		return true;
 	}
 	return false;

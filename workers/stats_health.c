@@ -9,6 +9,7 @@
  * SHARED STATE
  *	Reads the header, pages and the journal's trouble.
  */
+#include "common/clock.h"
 #include "shm/word.h"
 #include "workers/stats.h"
 
@@ -51,11 +52,13 @@ stats_is_ready(struct stats *s, struct text_out *reasons)
 {
 	const struct region *r = s->region;
 	uint64_t phase = word_load(&r->header->phase), trouble = word_load(&r->journal->trouble);
+	char how[80];
 	struct stats_iter it = {0};
 	struct stats_stage stage;
 	bool is_ready = true;
 	unsigned acceptors = 0;
 
+	stats_look(s);
 	if (phase != LAYOUT_PHASE_RUNNING)
 		reason(reasons, &is_ready, "daemon", stats_phase_name(phase));
 	if (!stats_pid_is_alive((pid_t)word_load(&r->header->supervisor_pid)))
@@ -67,8 +70,14 @@ stats_is_ready(struct stats *s, struct text_out *reasons)
 		if (!is_needed(&stage) || is_leaving(s, &stage))
 			continue;
 		acceptors += stage.role == LAYOUT_ROLE_HTTP && stage.is_ready;
-		if (!stage.is_ready)
+		if (stage.is_stuck) {
+			(void)snprintf(how, sizeof how, "blocked in %s for %llu s",
+			    stage.blocked_in,
+			    (unsigned long long)(stats_blocked_for(s, &stage) / CLOCK_NS_PER_S));
+			reason(reasons, &is_ready, stage.name, how);
+		} else if (!stage.is_ready) {
 			reason(reasons, &is_ready, stage.name, stage.state);
+		}
 	}
 	if (acceptors == 0)
 		reason(reasons, &is_ready, "acceptors", "none is ready");

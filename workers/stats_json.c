@@ -61,7 +61,10 @@ add_stage(const struct stats *s, const struct stats_stage *stage, struct text_ou
 	text_add(out, ",\"alive\":%s", stage->is_alive ? "true" : "false");
 	add_string(out, "state", stage->state);
 	if (stage->page != -1) {
-		add_number(out, "beatAge", stage->beat_age);
+		if (stage->has_beat_age)
+			add_number(out, "beatAge", stage->beat_age);
+		else
+			text_add(out, ",\"beatAge\":null");
 		add_number(
 		    out, "restarts", word_load(&s->region->header->page[stage->page].restarts));
 	}

@@ -136,7 +136,14 @@ derived_family(const struct stats *s, unsigned which, struct text_out *out)
 	}
 }
 
-enum stage_value { STAGE_UP = 0, STAGE_READY, STAGE_RESTARTS, STAGE_BEAT, STAGE_VALUES };
+enum stage_value {
+	STAGE_UP = 0,
+	STAGE_READY,
+	STAGE_RESTARTS,
+	STAGE_BEAT,
+	STAGE_BLOCKED,
+	STAGE_VALUES
+};
 
 static void
 stage_family(const struct stats *s, enum stage_value which, struct text_out *out)
@@ -149,6 +156,9 @@ stage_family(const struct stats *s, enum stage_value which, struct text_out *out
 	    {"stage_ready", "1 if the stage can do its job", COUNTER_GAUGE},
 	    {"stage_restarts", "times the stage was started again", COUNTER_COUNT},
 	    {"stage_heartbeat_age_ticks", "ticks of 100 ms since the last heartbeat",
+		COUNTER_GAUGE},
+	    {"process_blocked_seconds",
+		"for how long the process has been in a call that may block; 0: in none",
 		COUNTER_GAUGE},
 	};
 	struct stats_iter it = {0};
@@ -163,10 +173,12 @@ stage_family(const struct stats *s, enum stage_value which, struct text_out *out
 		    : which == STAGE_READY ? stage.is_ready
 		    : which == STAGE_RESTARTS
 			? word_load(&s->region->header->page[stage.page].restarts)
-			: stage.beat_age;
+		    : which == STAGE_BEAT ? stage.beat_age
+					  : stats_blocked_for(s, &stage);
 		add_name(
 		    out, "", table[which].name, table[which].nature, &stage, COUNTER_OWNER_PROCESS);
-		add_value(out, table[which].nature, n);
+		/* An age is printed in seconds, which is what this gauge is, too. */
+		add_value(out, which == STAGE_BLOCKED ? COUNTER_AGE : table[which].nature, n);
 	}
 }
 
@@ -206,6 +218,7 @@ stats_metrics(struct stats *s, struct text_out *out)
 	const struct counter_row *table;
 	size_t n;
 
+	stats_look(s);
 	daemon_families(s, out);
 	for (int v = 0; v < STAGE_VALUES; v++)
 		stage_family(s, (enum stage_value)v, out);

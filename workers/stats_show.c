@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * NAME
- *	stats_show - show proc, rings, journal, ledger, errors, panic, info
+ *	stats_show - show rings, journal, ledger, errors, panic, info
  *
  * PROCESS
  *	admin, sluicectl.
@@ -23,98 +23,6 @@
 #define HEADS(a) a, sizeof a / sizeof a[0]
 
 /*---------------------------------------------------------------------------*
- * show proc
- *---------------------------------------------------------------------------*/
-
-/* The text is constant only while the word is set: look at the word again. */
-static void
-cell_blocked(const struct stats *s, const struct process_page *p, struct stats_table *t)
-{
-	char in[sizeof p->blocked_in + 1], age[STATS_TIME_SIZE];
-	uint64_t since = word_load(&p->blocked_since_ns);
-
-	stats_clean(in, sizeof in, p->blocked_in, sizeof p->blocked_in);
-	if (since == 0 || word_load(&p->blocked_since_ns) != since)
-		stats_table_cell(t, "-");
-	else
-		stats_table_cell(t, "%s for %s", in,
-		    stats_age(s->mono_ns > since ? s->mono_ns - since : 0, age));
-}
-
-static void
-proc_row(const struct stats *s, const struct stats_stage *stage, struct stats_table *t)
-{
-	const struct process_page *p = s->region->page[stage->page];
-	const struct layout_assignment *a = &s->region->header->page[stage->page];
-	uint64_t started = counters_get(p->counter, counter_id(PROCESS, started));
-	uint64_t cpu_us = counters_get(p->counter, counter_id(PROCESS, cpu_user_us)) +
-			  counters_get(p->counter, counter_id(PROCESS, cpu_system_us));
-	uint64_t restarts = word_load(&a->restarts), exited = word_load(&a->last_exit);
-	char text[STATS_TIME_SIZE];
-
-	stats_table_cell(t, "%s", stage->name);
-	stats_table_cell(t, "%d", (int)stage->pid);
-	stats_table_cell(t, "%s", stage->state);
-	if (stage->is_alive && started != 0 && s->wall_ns > started)
-		stats_table_cell(t, "%s", stats_age(s->wall_ns - started, text));
-	else
-		stats_table_cell(t, "-");
-	stats_table_number(t, restarts);
-	if (stage->is_alive)
-		stats_table_number(t, stage->beat_age);
-	else
-		stats_table_cell(t, "-");
-	stats_table_cell(t, "%llu.%02llu", (unsigned long long)(cpu_us / 1000000),
-	    (unsigned long long)(cpu_us / 10000 % 100));
-	stats_table_cell(t, "%s",
-	    units_print_size_about(
-		(int64_t)counters_get(p->counter, counter_id(PROCESS, rss_kb)) * 1024, text));
-	if (restarts == 0 && exited == 0)
-		stats_table_cell(t, "-");
-	else
-		stats_table_cell(t, "%s", stats_exit(exited, text));
-	cell_blocked(s, p, t);
-}
-
-static const char *
-supervisor_state(const struct stats *s, pid_t pid)
-{
-	uint64_t phase = word_load(&s->region->header->phase);
-
-	return stats_pid_is_alive(pid) || phase == LAYOUT_PHASE_STOPPED ? stats_phase_name(phase)
-									 : "dead";
-}
-
-void
-stats_show_proc(struct stats *s, const char *arg, struct text_out *out)
-{
-	static const char *const heads[] = {"<stage", "pid", "<state", "uptime", "restarts",
-	    "beat_age", "cpu_s", "rss", "<last_exit", "<blocked"};
-	pid_t pid = (pid_t)word_load(&s->region->header->supervisor_pid);
-	bool has_supervisor = false;
-	struct stats_iter it = {0};
-	struct stats_stage stage;
-	struct stats_table t;
-
-	(void)arg;
-	stats_table_begin(&t, HEADS(heads));
-	while (stats_next(s, &it, &stage)) {
-		if (stage.page == -1)
-			continue;
-		has_supervisor |= stage.role == LAYOUT_ROLE_SUPERVISOR;
-		proc_row(s, &stage, &t);
-	}
-	if (!has_supervisor) {
-		stats_table_cell(&t, "supervisor");
-		stats_table_cell(&t, "%d", (int)pid);
-		stats_table_cell(&t, "%s", supervisor_state(s, pid));
-		for (int i = 0; i < 7; i++)
-			stats_table_cell(&t, "-");
-	}
-	stats_table_end(&t, out);
-}
-
-/*---------------------------------------------------------------------------*
  * show rings
  *---------------------------------------------------------------------------*/
 
@@ -134,13 +42,16 @@ ring_row(const struct stats *s, uint32_t slot, struct stats_table *t)
 	stats_table_number(t, slot);
 	stats_table_cell(t, "%s %llu", layout_role_name(role), (unsigned long long)number);
 	if (word_load(&p->active) == 0)
-		stats_table_cell(t, "free");
+		stats_table_cell(t, "%s", t->is_json ? "-" : "free");
+	else if (t->is_json)
+		stats_table_number(t, (unsigned long long)pid);
 	else
-		stats_table_cell(t, "%d%s", (int)pid, stats_pid_is_alive(pid) ? "" : " (dead)");
+		stats_table_cell(t, "%d%s", (int)pid, stats_pid_note(s, pid));
 	stats_table_number(t, ring_tail(&(struct ring){.words = &r->slot[slot]->ring}));
 	stats_table_number(t, cursor_pos(&r->journal->stream[slot].durable));
 	stats_table_number(t, unread);
-	stats_table_cell(t, "%llu%%", (unsigned long long)(unread * 100 / r->ring_capacity));
+	stats_table_cell(t, "%llu%s", (unsigned long long)(unread * 100 / r->ring_capacity),
+	    t->is_json ? "" : "%");
 	if (has_cursor)
 		stats_table_number(t, seq);
 	else
@@ -163,8 +74,8 @@ stats_show_rings(struct stats *s, const char *arg, struct text_out *out)
 	unsigned rows = 0, unused = 0;
 	char size[UNITS_TEXT_SIZE];
 
-	(void)arg;
-	stats_table_begin(&t, HEADS(heads));
+	if (!stats_table_begin_as(&t, HEADS(heads), "show rings", arg, out))
+		return;
 	for (uint32_t slot = 0; slot < r->slots; slot++) {
 		if (!stats_slot_is_used(r, slot)) {
 			unused++;
@@ -173,10 +84,12 @@ stats_show_rings(struct stats *s, const char *arg, struct text_out *out)
 		rows++;
 		ring_row(s, slot, &t);
 	}
-	if (rows == 0)
+	if (rows == 0 && !t.is_json)
 		text_free(&t.text);
 	else
-		stats_table_end(&t, out);
+		stats_table_end_as(&t, "rings", out);
+	if (t.is_json)
+		return;
 	text_add(out, "%u slots of %s were never used\n", unused,
 	    units_print_size((int64_t)r->ring_capacity, size));
 }
@@ -184,6 +97,30 @@ stats_show_rings(struct stats *s, const char *arg, struct text_out *out)
 /*---------------------------------------------------------------------------*
  * show journal
  *---------------------------------------------------------------------------*/
+
+/* The trouble that no call has reported yet, because it does not return. */
+static void
+journal_blocked(const struct stats *s, struct text_out *out)
+{
+	struct stats_iter it = {0};
+	struct stats_stage stage;
+	char age[STATS_TIME_SIZE], at[STATS_TIME_SIZE];
+	uint64_t blocked = 0;
+
+	while (stats_next(s, &it, &stage)) {
+		if (stage.role != LAYOUT_ROLE_JOURNAL)
+			continue;
+		blocked = stats_blocked_for(s, &stage);
+		break;
+	}
+	if (blocked < CLOCK_NS_PER_S)
+		text_add(out, "trouble        none\n");
+	else
+		text_add(out,
+		    "trouble        blocked in %s for %s, since %s: no durable answers until it "
+		    "is over\n",
+		    stage.blocked_in, stats_age(blocked, age), stats_time(s->wall_ns - blocked, at));
+}
 
 void
 stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
@@ -197,7 +134,7 @@ stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
 	char a[STATS_TIME_SIZE], b[STATS_TIME_SIZE], size[UNITS_TEXT_SIZE];
 
 	(void)arg;
-	text_add(out, "pid            %d%s\n", (int)pid, stats_pid_is_alive(pid) ? "" : " (dead)");
+	text_add(out, "pid            %d%s\n", (int)pid, stats_pid_note(s, pid));
 	text_add(out, "ready          %s\n",
 	    word_load(&j->ready_generation) == r->header->generation ? "yes" : "no");
 	text_add(out, "segment        %08x\n", layout_log_segment(end));
@@ -223,7 +160,7 @@ stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
 	    checkpoint == 0 ? "none"
 			    : stats_age(s->wall_ns > checkpoint ? s->wall_ns - checkpoint : 0, a));
 	if (trouble == LAYOUT_TROUBLE_NONE)
-		text_add(out, "trouble        none\n");
+		journal_blocked(s, out);
 	else
 		text_add(out,
 		    "trouble        %s: %s, since %s: no durable answers until it is over\n",
@@ -288,30 +225,66 @@ stats_show_ledger(struct stats *s, const char *arg, struct text_out *out)
  * show errors, panic, info
  *---------------------------------------------------------------------------*/
 
+struct error_line {
+	char text[sizeof((struct layout_error *)0)->text];
+	char first[STATS_TIME_SIZE], last[STATS_TIME_SIZE];
+	uint64_t count;
+};
+
+static bool
+read_error(const struct process_page *p, int i, struct error_line *e)
+{
+	char raw[sizeof e->text];
+	uint64_t first_ns, last_ns;
+
+	if (!page_error_read(p, i, raw, sizeof raw, &e->count, &first_ns, &last_ns))
+		return false;
+	stats_clean(e->text, sizeof e->text, raw, sizeof raw);
+	(void)stats_time(first_ns, e->first);
+	(void)stats_time(last_ns, e->last);
+	return true;
+}
+
+static void
+add_error(const char *stage, const struct error_line *e, bool is_json, bool is_first,
+    struct text_out *out)
+{
+	if (!is_json) {
+		text_add(out, "%s: %s: count=%llu first=%s last=%s\n", stage, e->text,
+		    (unsigned long long)e->count, e->first, e->last);
+		return;
+	}
+	text_add(out, "%s{\"stage\":", is_first ? "" : ",");
+	text_add_json(out, stage);
+	text_add(out, ",\"text\":");
+	text_add_json(out, e->text);
+	text_add(out, ",\"count\":%llu,\"first\":\"%s\",\"last\":\"%s\"}",
+	    (unsigned long long)e->count, e->first, e->last);
+}
+
 void
 stats_show_errors(struct stats *s, const char *arg, struct text_out *out)
 {
-	char raw[sizeof s->region->page[0]->error[0].text], text[sizeof raw];
-	char first[STATS_TIME_SIZE], last[STATS_TIME_SIZE];
-	uint64_t count, first_ns, last_ns;
+	size_t len = strcspn(arg, " \t"), found = 0;
+	bool is_json = len == 4 && memcmp(arg, "json", 4) == 0;
 	struct stats_iter it = {0};
 	struct stats_stage stage;
-	size_t before = out->len;
+	struct error_line e;
 
+	if (is_json) {
+		arg += len + strspn(arg + len, " \t");
+		text_add(out, "{\"errors\":[");
+	}
 	while (stats_next(s, &it, &stage)) {
 		if (stage.page == -1 || !stats_is_named(&stage, arg))
 			continue;
-		for (int i = 0; i < LAYOUT_ERRORS; i++) {
-			if (!page_error_read(s->region->page[stage.page], i, raw, sizeof raw,
-				&count, &first_ns, &last_ns))
-				continue;
-			stats_clean(text, sizeof text, raw, sizeof raw);
-			text_add(out, "%s: %s: count=%llu first=%s last=%s\n", stage.name, text,
-			    (unsigned long long)count, stats_time(first_ns, first),
-			    stats_time(last_ns, last));
-		}
+		for (int i = 0; i < LAYOUT_ERRORS; i++)
+			if (read_error(s->region->page[stage.page], i, &e))
+				add_error(stage.name, &e, is_json, found++ == 0, out);
 	}
-	if (out->len == before)
+	if (is_json)
+		text_add(out, "]}\n");
+	else if (found == 0)
 		text_add(out, "no errors\n");
 }
 
@@ -351,7 +324,7 @@ stats_show_info(struct stats *s, const char *arg, struct text_out *out)
 	text_add(out, "version        %s\n", SLUICE_VERSION);
 	text_add(out, "health         %s\n", stats_health(s));
 	text_add(out, "phase          %s\n", stats_phase_name(word_load(&h->phase)));
-	text_add(out, "supervisor     %d%s\n", (int)pid, stats_pid_is_alive(pid) ? "" : " (dead)");
+	text_add(out, "supervisor     %d%s\n", (int)pid, stats_pid_note(s, pid));
 	text_add(out, "ticks          %llu\n", (unsigned long long)word_load(&h->ticks));
 	text_add(out, "uptime         %s\n",
 	    stats_age(s->wall_ns > started ? s->wall_ns - started : 0, a));

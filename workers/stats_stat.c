@@ -22,7 +22,7 @@
 #define STREAM_COLUMNS(X)                                                                          \
 	X(connections)                                                                             \
 	X(requests) X(received) X(duplicate) X(invalid) X(retry) X(interrupted) X(unknown)         \
-	    X(acks_waiting) X(answers_4xx) X(answers_5xx)
+	    X(acks_waiting) X(evicted) X(answers_4xx) X(answers_5xx)
 
 static const unsigned stream_ids[] = {
 #define X(name) counter_id(STREAM, name),
@@ -32,7 +32,7 @@ static const unsigned stream_ids[] = {
 #define STREAM_IDS (sizeof stream_ids / sizeof stream_ids[0])
 
 static const char *const stream_heads[] = {"<stage", "stream", "<state", "conns", "requests",
-    "received", "duplicate", "invalid", "retry", "interrupted", "unknown", "waiting", "4xx", "5xx",
+    "received", "duplicate", "invalid", "retry", "interrupted", "unknown", "waiting", "evicted", "4xx", "5xx",
     "put", "unread"};
 
 static void

@@ -92,3 +92,72 @@ stats_table_end(struct stats_table *t, struct text_out *out)
 	}
 	text_free(&t->text);
 }
+
+bool
+stats_table_begin_as(struct stats_table *t, const char *const *heads, unsigned columns,
+    const char *command, const char *arg, struct text_out *out)
+{
+	bool is_json = strcmp(arg, "json") == 0;
+
+	if (*arg != '\0' && !is_json) {
+		text_add(out, "%s takes json or nothing\n", command);
+		return false;
+	}
+	stats_table_begin(t, heads, columns);
+	t->is_json = is_json;
+	return true;
+}
+
+/* Digits, a dot between some of them. */
+static bool
+is_number(const char *cell)
+{
+	size_t whole = strspn(cell, "0123456789"), part = 0;
+
+	if (cell[whole] == '.') {
+		part = strspn(cell + whole + 1, "0123456789");
+		if (part++ == 0)
+			return false;
+	}
+	return whole > 0 && cell[whole + part] == '\0' && (cell[0] != '0' || whole == 1);
+}
+
+static void
+print_json(const struct stats_table *t, const char *name, struct text_out *out)
+{
+	size_t rows = t->cells / t->columns;
+	const char *cell = t->text.buf;
+
+	text_add(out, "{\"%s\":[", name);
+	for (size_t i = 0; i < rows * t->columns; i++) {
+		const char *head = t->heads[i % t->columns];
+		bool is_left = *head == '<';
+
+		text_add(out, "%s\"%s\":",
+		    i % t->columns != 0 ? ","
+		    : i == 0            ? "{"
+					: ",{",
+		    head + is_left);
+		if (strcmp(cell, "-") == 0 || strcmp(cell, "?") == 0)
+			text_add(out, "null");
+		else if (!is_left && is_number(cell))
+			text_add(out, "%s", cell);
+		else
+			text_add_json(out, cell);
+		if ((i + 1) % t->columns == 0)
+			text_add(out, "}");
+		cell += strlen(cell) + 1;
+	}
+	text_add(out, "]}\n");
+}
+
+void
+stats_table_end_as(struct stats_table *t, const char *name, struct text_out *out)
+{
+	if (!t->is_json) {
+		stats_table_end(t, out);
+		return;
+	}
+	print_json(t, name, out);
+	text_free(&t->text);
+}

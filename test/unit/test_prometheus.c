@@ -25,6 +25,18 @@ START_TEST(counters_carry_their_labels)
 }
 END_TEST
 
+START_TEST(blocked_journal_is_not_ready)
+{
+	page_blocked(region.page[3], "fdatasync", MONO_NS - 12500 * CLOCK_NS_PER_MS);
+	stats_metrics(&stats, &out);
+	CK_LINE(out.buf, "sluice_ready 0");
+	CK_LINE(out.buf, "sluice_stage_ready{stage=\"journal\",page=\"3\"} 0");
+	CK_LINE(out.buf, "sluice_process_blocked_seconds{stage=\"journal\",page=\"3\"} 12.500");
+	CK_LINE(out.buf, "sluice_process_blocked_seconds{stage=\"http 0\",page=\"1\"} 0.000");
+	CK_LINE(out.buf, "# TYPE sluice_process_blocked_seconds gauge");
+}
+END_TEST
+
 START_TEST(each_counter_has_help_and_type)
 {
 	const struct counter_row *rows;
@@ -125,6 +137,7 @@ main(void)
 
 	tcase_add_checked_fixture(tc, region_setup, region_teardown);
 	tcase_add_test(tc, counters_carry_their_labels);
+	tcase_add_test(tc, blocked_journal_is_not_ready);
 	tcase_add_test(tc, each_counter_has_help_and_type);
 	tcase_add_test(tc, format_is_what_a_scraper_reads);
 	suite_add_tcase(s, tc);

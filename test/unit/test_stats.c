@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "test/unit/stats_region.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 
 /* A pid that was a process and is none. */
@@ -22,13 +23,16 @@ dead_pid(void)
 
 START_TEST(table_has_a_row_each_stream_and_adds_them)
 {
-	const char *t = ask("show stat");
+	const char *t;
 
-	CK_LINE(t, "stage stream state conns requests received duplicate invalid retry");
-	CK_LINE(t, "http 0 0 ready 0 0 60 6 3 1 0 0 0 0 0 50 4000");
-	CK_LINE(t, "http 1 1 ready 0 0 30 6 3 1 0 0 0 0 0 20 3200");
-	CK_LINE(t, "http 5 2 free 0 0 15 6 3 1 0 0 0 0 0 5 0");
-	CK_LINE(t, "total - - 0 0 105 18 9 3 0 0 0 0 0 75 7200");
+	counters_set(region.slot[0]->counter, counter_id(STREAM, evicted), 4);
+	t = ask("show stat");
+	CK_LINE(t, "stage stream state conns requests received duplicate invalid retry interrupted "
+	    "unknown waiting evicted 4xx");
+	CK_LINE(t, "http 0 0 ready 0 0 60 6 3 1 0 0 0 4 0 0 50 4000");
+	CK_LINE(t, "http 1 1 ready 0 0 30 6 3 1 0 0 0 0 0 0 20 3200");
+	CK_LINE(t, "http 5 2 free 0 0 15 6 3 1 0 0 0 0 0 0 5 0");
+	CK_LINE(t, "total - - 0 0 105 18 9 3 0 0 0 4 0 0 75 7200");
 	CK_LINE(t, "journal ready 0 0 0");
 }
 END_TEST
@@ -182,12 +186,14 @@ START_TEST(processes_are_shown_as_they_are)
 	word_store(&region.header->page[1].restarts, 2);
 	word_store(&region.header->page[1].last_exit, 9);
 	page_blocked(region.page[3], "fdatasync", MONO_NS - 3 * CLOCK_NS_PER_S);
+	word_store(&region.header->page[2].last_exit, 9);
 	word_store(&region.page[4]->state, LAYOUT_STATE_STARTING);
 	t = ask("show proc");
 	(void)snprintf(line, sizeof line, "http 0 %d dead - 2 - 0.00 2m signal 9 (KILL) -",
 	    (int)word_load(&region.page[1]->pid));
 	CK_LINE(t, line);
-	(void)snprintf(line, sizeof line, "http 1 %d ready 1m30s 0 0", (int)getpid());
+	/* What exit it was in an earlier life of the daemon is no news. */
+	(void)snprintf(line, sizeof line, "http 1 %d ready 1m30s 0 - 0.00 2m - -", (int)getpid());
 	CK_LINE(t, line);
 	(void)snprintf(line, sizeof line, "journal %d blocked", (int)getpid());
 	CK_LINE(t, line);
@@ -196,6 +202,169 @@ START_TEST(processes_are_shown_as_they_are)
 	CK_LINE(t, line);
 	(void)snprintf(line, sizeof line, "supervisor %d running", (int)getpid());
 	CK_LINE(t, line);
+}
+END_TEST
+
+/* A child in a state of our choice: 'T' stopped, 'Z' dead and not reaped. */
+static pid_t
+child_in(char life)
+{
+	siginfo_t info;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (life == 'T')
+			(void)raise(SIGSTOP);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info,
+			     (life == 'T' ? WSTOPPED : WEXITED) | WNOWAIT),
+	    0);
+	return pid;
+}
+
+START_TEST(process_is_what_the_kernel_says)
+{
+	static const struct {
+		char life;
+		bool is_alive;
+		const char *state;
+	} cases[] = { { 'T', true, "stopped" }, { 'Z', false, "dead" } };
+	struct stats_iter it = { 0 };
+	struct stats_stage stage;
+	pid_t pid = child_in(cases[_i].life);
+
+	ck_assert_int_eq(stats_pid_life(pid), cases[_i].life);
+	ck_assert_int_eq(stats_pid_is_alive(pid), cases[_i].is_alive);
+	word_store(&region.page[1]->pid, (uint64_t)pid);
+	ck_assert(stats_next(&stats, &it, &stage));
+	ck_assert_str_eq(stage.state, cases[_i].state);
+	ck_assert(!stage.is_ready);
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	ck_assert_int_eq(stats_pid_life(pid), 0);
+	ck_assert(!stats_pid_is_alive(0));
+}
+END_TEST
+
+START_TEST(stopped_daemon_is_stopped_not_dead)
+{
+	uint64_t pid = (uint64_t)dead_pid();
+	const char *t;
+
+	word_store(&region.header->phase, LAYOUT_PHASE_STOPPED);
+	word_store(&region.header->supervisor_pid, pid);
+	for (uint32_t i = 1; i <= 4; i++)
+		word_store(&region.page[i]->pid, pid);
+	word_store(&region.journal->pid, pid);
+	t = ask("show proc");
+	ck_assert_ptr_null(strstr(t, "dead"));
+	ck_assert_ptr_nonnull(strstr(t, "done"));
+	ck_assert_ptr_nonnull(strstr(t, "exit 0"));
+	ck_assert_ptr_nonnull(strstr(t, "stopped"));
+	ck_assert_ptr_nonnull(strstr(ask("show info"), " (stopped)"));
+	ck_assert_ptr_nonnull(strstr(ask("show journal"), " (stopped)"));
+}
+END_TEST
+
+START_TEST(numbers_of_a_predecessor_are_not_shown)
+{
+	char line[120];
+
+	counters_set(region.page[1]->counter, counter_id(PROCESS, cpu_user_us), 5000000);
+	word_store(&region.header->page[1].assigned, 8);
+	(void)snprintf(line, sizeof line, "http 0 %d ready 1m30s 0 - - - - -", (int)getpid());
+	CK_LINE(ask("show proc"), line);
+	word_store(&region.page[1]->active, 8);
+	(void)snprintf(line, sizeof line, "http 0 %d ready 1m30s 0 - 5.00 2m - -", (int)getpid());
+	CK_LINE(ask("show proc"), line);
+	/* It has begun, and has not looked at itself yet. */
+	counters_set(region.page[1]->counter, counter_id(PROCESS, rss_kb), 0);
+	(void)snprintf(line, sizeof line, "http 0 %d ready 1m30s 0 - - - - -", (int)getpid());
+	CK_LINE(ask("show proc"), line);
+}
+END_TEST
+
+START_TEST(beat_that_was_not_seen_has_no_age)
+{
+	char line[120];
+
+	stats_tick(&stats, WALL_NS, MONO_NS);
+	page_beat(region.page[2]);
+	stats_tick(&stats, WALL_NS, MONO_NS);
+	(void)snprintf(line, sizeof line, "http 0 %d ready 1m30s 0 -", (int)getpid());
+	CK_LINE(ask("show proc"), line);
+	(void)snprintf(line, sizeof line, "http 1 %d ready 1m30s 0 0", (int)getpid());
+	CK_LINE(ask("show proc"), line);
+	ck_assert_ptr_nonnull(strstr(ask("show stat json http 0"), "\"beatAge\":null"));
+	ck_assert_ptr_nonnull(strstr(ask("show stat json http 1"), "\"beatAge\":0"));
+}
+END_TEST
+
+/* A blocked journal is at work until the hang-time is over. */
+START_TEST(journal_blocked_in_the_kernel_is_no_longer_ready)
+{
+	static const struct {
+		uint64_t for_ns;
+		const char *reasons, *health, *trouble;
+	} cases[] = {
+		{ 500 * CLOCK_NS_PER_MS, "", "ok", "trouble none" },
+		{ 10 * CLOCK_NS_PER_S, "", "ok", "trouble blocked in fdatasync for 10.0s, since "
+		  "2023-11-14T22:13:10.000Z: no durable answers" },
+		{ 12 * CLOCK_NS_PER_S, "\"journal: blocked in fdatasync for 12 s\"", "degraded",
+		  "trouble blocked in fdatasync for 12.0s, since 2023-11-14T22:13:08.000Z" },
+	};
+	struct text_out reasons;
+
+	page_blocked(region.page[3], "fdatasync", MONO_NS - cases[_i].for_ns);
+	text_init(&reasons, 4096);
+	ck_assert_int_eq(stats_is_ready(&stats, &reasons), cases[_i].reasons[0] == '\0');
+	ck_assert_str_eq(reasons.buf == NULL ? "" : reasons.buf, cases[_i].reasons);
+	ck_assert_str_eq(stats_health(&stats), cases[_i].health);
+	CK_LINE(ask("show journal"), cases[_i].trouble);
+	text_free(&reasons);
+}
+END_TEST
+
+/* One line that is an object, whose NAME has `n` elements. */
+static struct json_value
+json_of(struct json_parser *parser, const char *command, const char *name, size_t n)
+{
+	static char text[1 << 16];
+	struct json_value root, list;
+	size_t len = strlen(ask(command));
+
+	ck_assert_uint_lt(len, sizeof text - JSON_PADDING);
+	memcpy(text, out.buf, len);
+	ck_assert_int_eq(text[len - 1], '\n');
+	ck_assert_int_eq(json_parse(parser, bytes_of(text, len), &root), JSON_OK);
+	list = member(root, name);
+	ck_assert_uint_eq(json_count(list), n);
+	return root;
+}
+
+START_TEST(tables_are_json_too)
+{
+	struct json_parser *parser = json_parser_new(1 << 20, 32);
+	bool is_new;
+
+	(void)json_of(parser, "show proc json", "processes", 5);
+	ck_assert_ptr_nonnull(strstr(out.buf, "\"state\":\"ready\",\"uptime\":90,\"restarts\":0,"
+					      "\"beat_age\":null,\"cpu_s\":0.00,\"rss\":2097152,"
+					      "\"last_exit\":null,\"blocked\":null}"));
+	(void)json_of(parser, "show rings json", "rings", 3);
+	ck_assert_ptr_nonnull(strstr(out.buf, "{\"slot\":2,\"last_owner\":\"http 5\",\"pid\":null,"
+					      "\"tail\":800,\"durable\":800,\"unread\":0,\"fill\":0,"));
+	(void)json_of(parser, "show errors json", "errors", 0);
+	(void)page_error(region.page[3], "cannot \"write\"", WALL_NS, &is_new);
+	(void)page_error(region.page[4], "other", WALL_NS, &is_new);
+	(void)json_of(parser, "show errors json", "errors", 2);
+	(void)json_of(parser, "show errors json journal", "errors", 1);
+	ck_assert_str_eq(out.buf, "{\"errors\":[{\"stage\":\"journal\",\"text\":\"cannot \\\"write\\\"\","
+				  "\"count\":1,\"first\":\"2023-11-14T22:13:20.000Z\","
+				  "\"last\":\"2023-11-14T22:13:20.000Z\"}]}\n");
+	ck_assert_str_eq(ask("show rings 1"), "show rings takes json or nothing\n");
+	json_parser_free(parser);
 }
 END_TEST
 
@@ -294,7 +463,7 @@ START_TEST(commands_are_words)
 		ck_assert_msg(!stats_command(&stats, unknown[i], &out), "%s", unknown[i]);
 	(void)ask("show \t stat   http 0");
 	CK_LINE(out.buf, "http 0 0");
-	ck_assert_str_eq(ask("show proc 1"), "show proc takes no argument\n");
+	ck_assert_str_eq(ask("show proc 1"), "show proc takes json or nothing\n");
 	CK_LINE(ask("help"), "show stat [all|typed|json] [STAGE]");
 	CK_LINE(ask("show info"), "phase running");
 }
@@ -336,6 +505,12 @@ main(void)
 	tcase_add_test(tc, unused_slot_is_in_nobody_s_way);
 	tcase_add_test(tc, gap_counts_neither_as_unread_nor_as_fill);
 	tcase_add_test(tc, processes_are_shown_as_they_are);
+	tcase_add_loop_test(tc, process_is_what_the_kernel_says, 0, 2);
+	tcase_add_test(tc, stopped_daemon_is_stopped_not_dead);
+	tcase_add_test(tc, numbers_of_a_predecessor_are_not_shown);
+	tcase_add_test(tc, beat_that_was_not_seen_has_no_age);
+	tcase_add_loop_test(tc, journal_blocked_in_the_kernel_is_no_longer_ready, 0, 3);
+	tcase_add_test(tc, tables_are_json_too);
 	tcase_add_test(tc, heart_that_stands_still_is_hung_after_hang_time);
 	tcase_add_test(tc, journal_is_shown_with_its_trouble);
 	tcase_add_test(tc, errors_and_last_words_are_one_line_each);
