@@ -133,10 +133,12 @@ set_up(struct supervisor *s, bool new_region)
 	supervisor_start_folders(s);
 	supervisor_start_locks(s);
 	supervisor_region_open(s, new_region);
+	supervisor_watch_find_former(s);
+	/* A start that is refused because of an address leaves nothing behind. */
+	supervisor_bind_all(s);
+	supervisor_region_finish(s);
 	h = s->region.header;
 	set_phase(s, LAYOUT_PHASE_STARTING);
-	supervisor_watch_find_former(s);
-	supervisor_bind_all(s);
 	/* A former journal ends when it sees this: not before ours is due. */
 	word_store(&h->supervisor_pid, (uint64_t)getpid());
 	make_env(s);

@@ -43,6 +43,7 @@ struct supervisor {
 	struct supervisor_user user;
 	struct instance instance;
 	struct region region;
+	bool is_region_due; /* a new one is to be made; region may be the old one */
 	struct worker_env env; /* inherited by every child */
 	struct systemd systemd;
 	int lock_fd[2];     /* RUNTIME/sluiced.lock, STATE/sluiced.lock: never closed */
@@ -66,7 +67,10 @@ struct supervisor {
 void supervisor_start_folders(struct supervisor *s);
 void supervisor_start_locks(struct supervisor *s);
 /* supervisor_region.c */
+/* Adopt a region, or refuse, or find that a new one is to be made: that waits
+ * until the sockets are there. */
 void supervisor_region_open(struct supervisor *s, bool new_region);
+void supervisor_region_finish(struct supervisor *s);
 /* Bytes that are in memory only; -1 while somebody still owns a slot uncleanly. */
 int64_t supervisor_region_undrained(const struct region *r);
 /* supervisor_bind.c */

@@ -10,7 +10,8 @@
  *	is found is refused by name, with the command that gets out of it.
  *
  *	The generation in the state directory grows, durably, before a region
- *	is made, so that positions of two regions cannot be confused.
+ *	is made, so that positions of two regions cannot be confused.  Both
+ *	wait until the sockets are bound: who could not start changes nothing.
  *
  * PROCESS
  *	The supervisor, before it forks.
@@ -133,6 +134,18 @@ make_region(struct supervisor *s, const char *dir)
 	    (unsigned long long)p.dedup_bytes / 1024);
 }
 
+void
+supervisor_region_finish(struct supervisor *s)
+{
+	char dir[REGION_PATH_MAX];
+
+	if (!s->is_region_due)
+		return;
+	s->is_region_due = false;
+	region_close(&s->region);
+	make_region(s, region_dir(s, dir));
+}
+
 static void
 check_belongs(const struct supervisor *s, const char *dir, enum instance_result known)
 {
@@ -177,8 +190,7 @@ check_sizes(struct supervisor *s, const char *dir)
 	if (undrained == 0 && pid == 0) {
 		log_line(LOG_LEVEL_NOTICE, "the configuration has new sizes and everything is in "
 					   "the log: making the region anew");
-		region_close(&s->region);
-		make_region(s, dir);
+		s->is_region_due = true;
 		return;
 	}
 	if (h->slots < (uint32_t)cfg->processes)
@@ -231,7 +243,7 @@ give_up(struct supervisor *s, const char *dir, bool has_instance)
 	region_close(&s->region);
 	if (!has_instance)
 		new_instance(s);
-	make_region(s, dir);
+	s->is_region_due = true;
 }
 
 void
@@ -263,7 +275,7 @@ supervisor_region_open(struct supervisor *s, bool new_region)
 		region_close(&s->region);
 		if (known == INSTANCE_ABSENT)
 			new_instance(s);
-		make_region(s, dir);
+		s->is_region_due = true;
 		break;
 	case REGION_BAD:
 		fatal("%s: give it up, and with it events that are only in memory, with "

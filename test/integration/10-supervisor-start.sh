@@ -28,14 +28,29 @@ check_prints_what_it_understood() {
 wrong_options_exit_64() {
 	"$idle" -x >"$log" 2>&1
 	check "unknown" [ $? -eq 64 ]
+	check "says which" [ "$(cat "$log")" = "sluiced: unknown option -x: see sluiced -h" ]
+	"$idle" --wrong >"$log" 2>&1
+	check "unknown and long" [ $? -eq 64 ]
+	check "says which" [ "$(cat "$log")" = "sluiced: unknown option --wrong: see sluiced -h" ]
+	"$idle" -nc >"$log" 2>&1
+	check "-c alone" [ $? -eq 64 ]
+	check "says what it needs" [ "$(cat "$log")" = "sluiced: option -c needs a file: see sluiced -h" ]
 	"$idle" -v >"$log" 2>&1
 	check "-v alone" [ $? -eq 64 ]
+	check "says so" said '^sluiced: option -v goes with -n only: see sluiced -h$'
 	"$idle" word >"$log" 2>&1
 	check "a word" [ $? -eq 64 ]
-	"$idle" -V >"$log" 2>&1
-	check "-V" [ $? -eq 0 ]
-	"$idle" -h >"$log" 2>&1
-	check "-h" [ $? -eq 0 ]
+	check "says which" said '^sluiced: unknown argument word: see sluiced -h$'
+	for option in -V --version; do
+		"$idle" $option >"$log" 2>&1
+		check "$option" [ $? -eq 0 ]
+		check "$option prints it" said '^sluiced [0-9]'
+	done
+	for option in -h --help; do
+		"$idle" $option >"$log" 2>&1
+		check "$option" [ $? -eq 0 ]
+		check "$option prints it" said '^usage: sluiced'
+	done
 }
 
 unknown_user_exits_78() {
@@ -91,6 +106,9 @@ taken_port_is_one_line() {
 	wait "$sup"
 	check "exit code" [ $? -eq 1 ]
 	check "names it" said "cannot listen on 127.0.0.1:$port: Address already in use"
+	check "the line has a time" said '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z error: supervisor: cannot listen'
+	check "no instance was made" [ ! -e "$T/state/instance" ]
+	check "no region was made" [ ! -e "$T/run/region" ]
 	kill "$other" 2>/dev/null
 }
 
