@@ -238,9 +238,10 @@ journal_commit_trouble(struct journal *j, enum log_writer_result r)
 		word_store(&j->part->trouble_since_ns, clock_wall_ns());
 	word_store(&j->part->trouble, kind[r]);
 	if (is_new) {
-		log_line(LOG_LEVEL_ERR, "%s: %s (%s): durable requests get 503, trying every %d ms",
-		    j->cfg->path, log_writer_result_text(r), strerror(j->writer.stats.error),
-		    (int)(JOURNAL_RETRY_NS / CLOCK_NS_PER_MS));
+		/* The folder last: the text is kept up to a length. */
+		worker_error(j->w, "%s (%s): durable requests get 503, trying every %d ms: %s",
+		    log_writer_result_text(r), strerror(j->writer.stats.error),
+		    (int)(JOURNAL_RETRY_NS / CLOCK_NS_PER_MS), j->cfg->path);
 		ring_all(j);
 	}
 	if (r == LOG_WRITER_FULL)

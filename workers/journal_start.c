@@ -93,9 +93,11 @@ journal_start_early(struct worker *w)
 	hold_term(SIG_BLOCK);
 	/* A limit on file sizes is an error like any other, not a death. */
 	(void)signal(SIGXFSZ, SIG_IGN);
+	worker_blocked(w, "log folder");
 	j->dirfd = log_dir_open(j->cfg->path, true);
 	if (j->dirfd == -1)
 		fatal("%s: cannot use the journal's folder: %s", j->cfg->path, strerror(errno));
+	worker_unblocked(w);
 	/* The former owner may take long to end: no reason to be killed. */
 	worker_blocked(w, "log lock");
 	take_lock(j);
@@ -251,7 +253,6 @@ journal_start(struct worker *w)
 	} else {
 		journal_recover(j, &place);
 	}
-	worker_unblocked(w);
 	if (mprotect(j->region->dedup.header, j->region->dedup_len, PROT_READ) == -1)
 		fatal("cannot make the dedup table read-only: %s", strerror(errno));
 	last = log_dir_last(j->dirfd);
@@ -259,6 +260,7 @@ journal_start(struct worker *w)
 		fatal("%s: cannot list the journal's folder: %s", j->cfg->path, strerror(errno));
 	place.last_number = (uint32_t)last;
 	open_writer(j, &place);
+	worker_unblocked(w);
 	hold_term(SIG_UNBLOCK);
 	if (j->is_published)
 		become_ready(j);
@@ -343,7 +345,9 @@ journal_start_stop(struct journal *j)
 {
 	if (j->is_published)
 		journal_tend_checkpoint(j, true);
+	worker_blocked(j->w, "log close"); /* the thread may be at a spare */
 	log_writer_close(&j->writer);
+	worker_unblocked(j->w);
 	checkpoint_close(&j->checkpoint);
 	word_store(&j->part->active, 0);
 }

@@ -155,18 +155,19 @@ void
 journal_tend_retention(struct journal *j)
 {
 	uint64_t now_ns = clock_mono_ns();
-	bool has_more;
+	bool has_more = false;
 
 	if (j->writer.stats.opened == j->retain_opened && now_ns < j->retain_at_ns)
 		return;
 	j->retain_opened = j->writer.stats.opened;
 	j->retain_at_ns = now_ns + RETAIN_EVERY_NS;
-	if (log_dir_load(&j->chain, j->dirfd, 0) == -1) {
+	worker_blocked(j->w, "retention");
+	if (log_dir_load(&j->chain, j->dirfd, 0) == -1)
 		worker_error(
 		    j->w, "%s: cannot list the segments: %s", j->cfg->path, strerror(errno));
-		return;
-	}
-	has_more = remove_what_may_go(j, &j->chain);
+	else
+		has_more = remove_what_may_go(j, &j->chain);
+	worker_unblocked(j->w);
 	if (has_more)
 		j->retain_at_ns = now_ns;
 }

@@ -63,19 +63,23 @@ log_writer_close(struct log_writer *w)
 	*w = (struct log_writer){.fd = -1};
 }
 
-static int
-synced(struct log_writer *w, int fd, int (*sync)(int))
+/* Any call below may wait for the disk: a full journal of the file system, a
+ * frozen one, a slow one.  Not to be nested. */
+static void
+enter(const struct log_writer *w, const char *what)
 {
-	int rc, saved;
-
 	if (w->p.blocked != NULL)
-		w->p.blocked(w->p.ctx, "fdatasync");
-	rc = sync(fd);
-	saved = errno;
+		w->p.blocked(w->p.ctx, what);
+}
+
+static void
+leave(const struct log_writer *w)
+{
+	int saved = errno;
+
 	if (w->p.unblocked != NULL)
 		w->p.unblocked(w->p.ctx);
 	errno = saved;
-	return rc;
 }
 
 /* A file of zeros called `name`, `bytes` long, on the disk; -1 with errno. */
@@ -89,7 +93,7 @@ make_fresh(struct log_writer *w, const char *name, uint64_t bytes)
 	if (fd == -1)
 		return -1;
 	if ((errno = posix_fallocate(fd, 0, (off_t)bytes)) == 0 &&
-	    log_dir_zero(fd, 0, bytes) == 0 && synced(w, fd, fsync) == 0)
+	    log_dir_zero(fd, 0, bytes) == 0 && fsync(fd) == 0)
 		return fd;
 	saved = errno;
 	close(fd);
@@ -174,8 +178,8 @@ draw_salt(uint64_t now_ns)
 	return salt | 1;
 }
 
-enum log_writer_result
-log_writer_open_next(struct log_writer *w, uint64_t room, uint64_t now_ns)
+static enum log_writer_result
+open_next(struct log_writer *w, uint64_t room, uint64_t now_ns)
 {
 	uint64_t need = LOG_HEADER_LEN + room;
 	uint64_t salt = draw_salt(now_ns);
@@ -195,13 +199,13 @@ log_writer_open_next(struct log_writer *w, uint64_t room, uint64_t now_ns)
 			return open_failed(w, -1, NULL);
 	}
 	if (write_header(w, fd, w->last_number + 1, salt, now_ns) == -1 ||
-	    synced(w, fd, fdatasync) == -1)
+	    fdatasync(fd) == -1)
 		return open_failed(w, fd, from);
 	w->last_number++;
 	log_dir_name(w->last_number, name);
 	if (renameat(w->p.dirfd, from, w->p.dirfd, name) == -1)
 		return open_failed(w, fd, from);
-	if (synced(w, w->p.dirfd, fsync) == -1) {
+	if (fsync(w->p.dirfd) == -1) {
 		/* The new name may be on the disk or not.  If it comes back after
 		 * a power cut its header says where the one before ended: so that
 		 * one must not grow any more. */
@@ -227,6 +231,17 @@ log_writer_open_next(struct log_writer *w, uint64_t room, uint64_t now_ns)
 	if (w->spare != NULL)
 		log_spare_want(w->spare, size < w->p.segment_bytes);
 	return LOG_WRITER_OK;
+}
+
+enum log_writer_result
+log_writer_open_next(struct log_writer *w, uint64_t room, uint64_t now_ns)
+{
+	enum log_writer_result r;
+
+	enter(w, "new segment");
+	r = open_next(w, room, now_ns);
+	leave(w);
+	return r;
 }
 
 /* Never to be written or synced again.  Without a good commit it leaves the
@@ -355,7 +370,7 @@ write_commit(
 	}
 	CRASHPOINT("log.written");
 	begun = clock_mono_ns();
-	if (synced(w, w->fd, fdatasync) == -1) {
+	if (fdatasync(w->fd) == -1) {
 		w->stats.error = errno;
 		w->stats.sync_errors++;
 		return LOG_WRITER_SYNC;
@@ -388,10 +403,13 @@ log_writer_commit(struct log_writer *w, const struct log_part *part, size_t n, u
 			if (r != LOG_WRITER_OK)
 				return r;
 		}
+		enter(w, "log write");
 		r = write_commit(w, part, n, total, now_ns);
+		if (r != LOG_WRITER_OK)
+			abandon(w);
+		leave(w);
 		if (r == LOG_WRITER_OK)
 			return r;
-		abandon(w);
 	}
 	return r;
 }
