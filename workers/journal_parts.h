@@ -110,7 +110,8 @@ bool journal_commit(struct journal *j);
 /* Frames that lie in no ring (GAPs): all or trouble. */
 enum log_writer_result journal_commit_parts(
     struct journal *j, const struct log_part *part, size_t n);
-/* Durable acks stop, with a reason; and go on.  Each says one line. */
+/* Durable acks stop, with a reason; and go on.  Each says one line, a trouble
+ * that comes again once a minute; it stands among the page's errors. */
 void journal_commit_trouble(struct journal *j, enum log_writer_result r);
 void journal_commit_untroubled(struct journal *j);
 

@@ -146,8 +146,8 @@ stopped_supervisor_blames_nobody() {
 stage_that_dies_before_ready_is_throttled() {
 	configure
 	IDLE_DIE=admin start
-	check "1 s" wait_for said 'admin died .*was not ready yet, starting it again in 1 s'
-	check "2 s" wait_for said 'admin died .*was not ready yet, starting it again in 2 s'
+	check "1 s" wait_for said 'admin ended during its start: pid=[0-9]* exit=[0-9]+: was not ready yet, starting it again in 1 s'
+	check "2 s" wait_for said 'admin ended during its start: pid=[0-9]* exit=[0-9]+: was not ready yet, starting it again in 2 s'
 	check "the others serve" serves
 	check "not ready as a whole" no is_ready
 	check "few tries" [ "$(grep -c 'admin: told to die' "$log")" -le 3 ]

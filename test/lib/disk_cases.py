@@ -68,6 +68,7 @@ def full_disk():
                     if b.get("error", {}).get("code") == "durable_unavailable":
                         break
             assert is_durable_refused(p, ["disk_full", "No space"])
+            assert b"durable requests get 503" in p.ctl("errors")
             events, s, h, b = batch(p, 5, "memory")
             assert s == 200 and b["accepted"] == 5, "memory acks stopped too: %s" % b
             sent += events
