@@ -75,7 +75,10 @@ static struct options
 read_options(int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
+	    {"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'},
+	    {NULL, 0, NULL, 0},
+	};
 	struct options o = {.config = NULL};
 	int c;
 

@@ -133,8 +133,9 @@ worker_woke(struct worker *w)
 	}
 }
 
-/* Around a call that may block in the kernel for long (fdatasync): a state,
- * never a reason to be killed. */
+/* Around calls that may block in the kernel for long (fdatasync): a state, and
+ * no reason to be killed, unless a signal stopped us in there.  Not nested;
+ * costs a look at the clock and two stores. */
 void worker_blocked(struct worker *w, const char *what);
 void worker_unblocked(struct worker *w);
 
