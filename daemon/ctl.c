@@ -12,6 +12,7 @@
 #include "daemon/ctl.h"
 
 #include "common/clock.h"
+#include "common/config_table.h"
 #include "shm/region.h"
 
 #include <errno.h>
@@ -74,6 +75,24 @@ ctl_usage(const char *command, const char *fmt, ...)
 	else
 		(void)fputs(" (try: sluicectl help)\n", stderr);
 	return CTL_USAGE;
+}
+
+int
+ctl_unknown(const char *word)
+{
+	const char *nearest = NULL;
+	int least = 3, distance; /* more than two letters off is another word */
+
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+		distance = config_table_distance(word, commands[i].name);
+		if (distance < least) {
+			least = distance;
+			nearest = commands[i].name;
+		}
+	}
+	if (nearest == NULL)
+		return ctl_usage("", "unknown command %s", word);
+	return ctl_usage("", "unknown command %s: did you mean %s?", word, nearest);
 }
 
 /*---------------------------------------------------------------------------*

@@ -82,6 +82,8 @@ const struct ctl_command *ctl_find(const char *name);
 void ctl_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The usage line of a command on stderr, after what was wrong; returns CTL_USAGE. */
 int ctl_usage(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same for a word that is no command, with the one that may have been meant. */
+int ctl_unknown(const char *word);
 
 /*
  * Ask a line socket: sends `line` and gathers the answers until the peer

@@ -18,8 +18,10 @@
 
 #include "common/clock.h"
 #include "common/json_out.h"
+#include "common/panic.h"
 #include "common/units.h"
 #include "workers/log_reader.h"
+#include "workers/stats.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -298,6 +300,45 @@ check_instance(struct cat *c, const struct log_reader *r)
 	return true;
 }
 
+/* Has the stream an owner or a place in the log?  Where shared memory does not
+ * know it, the newest segment does: its header names all that came before. */
+static bool
+has_stream(struct ctl_log *log, uint32_t stream)
+{
+	uint64_t end = ctl_log_end(log);
+	struct log_reader *r;
+	bool has;
+
+	if (log->has_region && stream < log->region.slots &&
+	    stats_slot_is_used(&log->region, stream))
+		return true;
+	r = xcalloc(1, sizeof *r);
+	if (log_reader_open(r, log->dirfd, end) == -1 ||
+	    log_reader_seek_end(r) == LOG_READER_FAILED)
+		has = true; /* reading it will say what is wrong */
+	else
+		has = r->has_next[stream] ||
+		      (r->chain.n > 0 && r->header->stream[stream].end != 0);
+	log_reader_close(r);
+	free(r);
+	return has;
+}
+
+static bool
+check_stream(const struct cat *c, struct ctl_log *log)
+{
+	int wanted[] = {
+	    c->stream, c->from == FROM_RECEIPT ? (int)c->stream_of_receipt : -1};
+
+	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+		if (wanted[i] != -1 && !has_stream(log, (uint32_t)wanted[i])) {
+			ctl_say("stream %d: no such stream (sluicectl rings lists them)",
+			    wanted[i]);
+			return false;
+		}
+	return true;
+}
+
 static int
 copy_out(struct cat *c, struct ctl_log *log, struct log_reader *r)
 {
@@ -353,7 +394,7 @@ ctl_cat(struct ctl *ctl, int argc, char **argv)
 		ctl_log_close(&log);
 		return CTL_FAILED;
 	}
-	rc = check_instance(&c, &r) ? seek(&c, &r) : CTL_FAILED;
+	rc = check_instance(&c, &r) && check_stream(&c, &log) ? seek(&c, &r) : CTL_FAILED;
 	if (rc == CTL_OK)
 		rc = copy_out(&c, &log, &r);
 	if (fflush(stdout) == EOF)

@@ -43,7 +43,7 @@ ctl_help(struct ctl *ctl, int argc, char **argv)
 		return CTL_OK;
 	}
 	if ((c = ctl_find(argv[1])) == NULL)
-		return ctl_usage("", "unknown command %s", argv[1]);
+		return ctl_unknown(argv[1]);
 	(void)printf("usage: sluicectl %s%s%s\n%s.\n%s%s", c->name,
 	    c->arguments[0] == '\0' ? "" : " ", c->arguments, c->help, c->text,
 	    c->exits[0] == '\0' ? "" : "Exit code: ");

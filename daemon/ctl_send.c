@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DEFAULT_URL      "http://127.0.0.1:3001"
@@ -93,7 +94,8 @@ dequeue(struct sender *s, uint64_t now_ns)
 			continue;
 		*link = b->next;
 		b->next = NULL;
-		s->report.resent += b->n;
+		s->report.resent += b->is_half ? 0 : b->n;
+		b->is_half = false;
 		return b;
 	}
 	return NULL;
@@ -164,10 +166,12 @@ apply_too_large(struct sender *s, struct ctl_send_batch *b, struct bytes body, u
 		return;
 	}
 	(void)body;
+	s->report.split++;
 	for (uint32_t from = 0; from < b->n; from = from == 0 ? middle : b->n) {
 		half = ctl_send_batch_new(b->n - middle);
 		for (uint32_t i = from; i < (from == 0 ? middle : b->n); i++)
 			ctl_send_batch_add(half, b->line[i].number, line_of(b, i));
+		half->is_half = true;
 		enqueue(s, half, now_ns);
 	}
 	/* What does not fit once does not fit next time. */
@@ -436,6 +440,27 @@ catch_signals(void)
 	(void)sigaction(SIGTERM, &sa, NULL);
 }
 
+/* How many events of the input never went out; a daemon that cannot be
+ * reached is no reason to leave that untold. */
+static void
+count_undelivered(struct sender *s)
+{
+	s->report.undelivered = s->fresh != NULL ? s->fresh->n : 0;
+	s->report.undelivered += ctl_send_input_rest(&s->input, CLOCK_NS_PER_S);
+	s->report.has_more = !ctl_send_input_is_done(&s->input);
+}
+
+/* One line of a document is no event, whatever the document holds. */
+static void
+say_document(const struct sender *s)
+{
+	if (s->input.is_document && (s->report.shown > 0 || s->has_failed) &&
+	    s->report.verdict[CTL_SEND_ACCEPTED] == 0)
+		ctl_say("%s: one event a line (NDJSON); this looks like pretty-printed JSON or an "
+			"array",
+		    s->file);
+}
+
 /* What is wrong with the input is said once everything before it was sent. */
 static void
 say_input(const struct sender *s)
@@ -475,6 +500,7 @@ ctl_send(struct ctl *ctl, int argc, char **argv)
 	static struct sender s;
 	const char *why;
 	int fd = STDIN_FILENO, rc;
+	struct stat st;
 
 	s.url = DEFAULT_URL;
 	s.batch = 1000;
@@ -484,6 +510,12 @@ ctl_send(struct ctl *ctl, int argc, char **argv)
 		return rc;
 	if (strcmp(s.file, "-") != 0 && (fd = open(s.file, O_RDONLY | O_CLOEXEC)) == -1) {
 		ctl_say("%s: %s", s.file, strerror(errno));
+		return CTL_FAILED;
+	}
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		if (fd > STDIN_FILENO)
+			(void)close(fd);
+		ctl_say("%s: is a folder: say a FILE, or - for standard input", s.file);
 		return CTL_FAILED;
 	}
 	if (ctl_send_target_open(&s.target, s.url, s.ack, &why) == -1) {
@@ -497,6 +529,9 @@ ctl_send(struct ctl *ctl, int argc, char **argv)
 	catch_signals();
 	send_all(&s);
 	say_input(&s);
+	say_document(&s);
+	if (s.has_failed || is_interrupted)
+		count_undelivered(&s);
 	s.report.undecided = s.report.sent - s.report.verdict[CTL_SEND_ACCEPTED] -
 			     s.report.verdict[CTL_SEND_DUPLICATE] -
 			     s.report.verdict[CTL_SEND_INVALID];

@@ -51,6 +51,7 @@ struct ctl_send_batch {
 	struct ctl_send_line *line;
 	uint32_t n, room;
 	unsigned tries;
+	bool is_half; /* of one that was too large: it has not been sent as it is */
 	uint64_t not_before_ns;
 };
 
@@ -69,6 +70,8 @@ struct ctl_send_input {
 	uint64_t total;	     /* of a regular file, else 0 */
 	int error;	     /* errno of a read that failed */
 	uint64_t long_line;  /* number of a line beyond CTL_SEND_LINE_MAX, else 0 */
+	bool is_begun;	     /* a line that is not blank was taken */
+	bool is_document;    /* it was what an array or pretty-printed JSON begins with */
 };
 
 /* fd is the caller's.  Blank lines are counted and not sent. */
@@ -78,6 +81,9 @@ void ctl_send_input_close(struct ctl_send_input *in);
 bool ctl_send_input_is_done(const struct ctl_send_input *in);
 /* Up to max lines; NULL: nothing now.  Does not block. */
 struct ctl_send_batch *ctl_send_input_take(struct ctl_send_input *in, uint32_t max);
+/* How many lines nobody took: reads a file to its end, from a pipe what comes
+ * within max_ns; ctl_send_input_is_done() says whether that was all. */
+uint64_t ctl_send_input_rest(struct ctl_send_input *in, uint64_t max_ns);
 
 /*---------------------------------------------------------------------------*
  * Connections

@@ -9,6 +9,7 @@
  * SHARED STATE
  *	None.
  */
+#include "common/clock.h"
 #include "common/panic.h"
 #include "common/split.h"
 #include "daemon/ctl_send.h"
@@ -172,10 +173,27 @@ ctl_send_input_take(struct ctl_send_input *in, uint32_t max)
 		line = split_trim(line);
 		if (line.len == 0)
 			continue;
+		if (!in->is_begun)
+			in->is_document = line.ptr[0] == '[' || bytes_is(line, BYTES_LIT("{"));
+		in->is_begun = true;
 		if (b == NULL)
 			b = ctl_send_batch_new(max);
 		/* cppcheck-suppress nullPointerRedundantCheck */
 		ctl_send_batch_add(b, in->lines, line);
 	}
 	return b;
+}
+
+uint64_t
+ctl_send_input_rest(struct ctl_send_input *in, uint64_t max_ns)
+{
+	uint64_t until = clock_mono_ns() + max_ns, n = 0;
+	struct ctl_send_batch *b;
+
+	while ((in->total != 0 || clock_mono_ns() < until) &&
+	       (b = ctl_send_input_take(in, 1000)) != NULL) {
+		n += b->n;
+		ctl_send_batch_free(b);
+	}
+	return n;
 }

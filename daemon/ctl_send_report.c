@@ -15,6 +15,7 @@
 #include "workers/stats.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define TERMINAL_NS (200 * CLOCK_NS_PER_MS)
@@ -71,31 +72,52 @@ seconds(uint64_t ns)
 	return (double)ns / (double)CLOCK_NS_PER_S;
 }
 
+double
+ctl_send_report_rate(struct ctl_send_report *r, uint64_t now_ns)
+{
+	uint64_t from_ns = r->start_ns, from = 0, done = decided(r);
+
+	if (r->samples == CTL_SEND_SAMPLES) {
+		from_ns = r->recent[CTL_SEND_SAMPLES - 1].at_ns;
+		from = r->recent[CTL_SEND_SAMPLES - 1].decided;
+	}
+	if (r->samples == 0 || now_ns - r->recent[0].at_ns >= CTL_SEND_SAMPLE_NS) {
+		memmove(r->recent + 1, r->recent, sizeof r->recent - sizeof r->recent[0]);
+		r->recent[0].at_ns = now_ns;
+		r->recent[0].decided = done;
+		r->samples += r->samples < CTL_SEND_SAMPLES;
+	}
+	return now_ns > from_ns ? (double)(done - from) / seconds(now_ns - from_ns) : 0;
+}
+
 void
 ctl_send_report_progress(
     struct ctl_send_report *r, const struct ctl_send_input *in, uint64_t now_ns)
 {
 	bool is_terminal = isatty(STDERR_FILENO) == 1;
-	double took = seconds(now_ns - r->start_ns);
+	double rate = ctl_send_report_rate(r, now_ns);
 	uint64_t done = decided(r);
 	char eta[STATS_TIME_SIZE], left[64] = "";
 
 	if (r->said_ns == 0)
 		r->said_ns = r->start_ns;
+	if (!is_terminal && r->sent == 0)
+		return;
 	if (now_ns - r->said_ns < (is_terminal ? TERMINAL_NS : LINES_NS))
 		return;
 	r->said_ns = now_ns;
 	if (in->total > 0 && done > 0) {
-		double part =
-		    (double)in->bytes / (double)in->total * (double)done / (double)in->lines;
+		/* Lines of the whole file, if they are as long as those read. */
+		double all = (double)in->lines / (double)in->bytes * (double)in->total;
+		double rest = all > (double)done ? all - (double)done : 0;
 
-		part = part > 1 ? 1 : part;
-		(void)snprintf(left, sizeof left, ", %.0f%%, %s left", part * 100,
-		    stats_age((uint64_t)(took * (1 - part) / part * 1e9), eta));
+		(void)snprintf(left, sizeof left, ", %.0f%%, %s left",
+		    100 * (double)done / ((double)done + rest),
+		    rate > 0 ? stats_age((uint64_t)(rest / rate * 1e9), eta) : "?");
 	}
 	(void)fprintf(stderr, "%s%llu sent, %llu decided, %.0f/s%s%s",
 	    is_terminal ? "\r\033[K" : "", (unsigned long long)r->sent, (unsigned long long)done,
-	    took > 0 ? (double)done / took : 0, left, is_terminal ? "" : "\n");
+	    rate, left, is_terminal ? "" : "\n");
 	(void)fflush(stderr);
 	r->has_line = is_terminal;
 }
@@ -108,11 +130,12 @@ print_json(const struct ctl_send_report *r, double took)
 	text_init(&t, 1 << 16);
 	text_add(&t,
 	    "{\"events\":%llu,\"accepted\":%llu,\"duplicate\":%llu,\"invalid\":%llu,"
-	    "\"undecided\":%llu,\"retry\":%llu,\"unknown\":%llu,\"resent\":%llu,\"broken\":%llu,"
+	    "\"undecided\":%llu,\"undelivered\":%llu,\"split\":%llu,\"retry\":%llu,\"unknown\":%llu,\"resent\":%llu,\"broken\":%llu,"
 	    "\"ack\":\"%s\",\"seconds\":%.3f,\"rate\":%.0f,\"invalidEvents\":[",
 	    (unsigned long long)r->sent, (unsigned long long)r->verdict[CTL_SEND_ACCEPTED],
 	    (unsigned long long)r->verdict[CTL_SEND_DUPLICATE],
 	    (unsigned long long)r->verdict[CTL_SEND_INVALID], (unsigned long long)r->undecided,
+	    (unsigned long long)r->undelivered, (unsigned long long)r->split,
 	    (unsigned long long)r->verdict[CTL_SEND_RETRY],
 	    (unsigned long long)r->verdict[CTL_SEND_UNKNOWN], (unsigned long long)r->resent,
 	    (unsigned long long)r->broken, r->ack, took, took > 0 ? (double)decided(r) / took : 0);
@@ -156,6 +179,11 @@ ctl_send_report_print(struct ctl_send_report *r, bool is_json)
 	    (unsigned long long)r->verdict[CTL_SEND_INVALID]);
 	if (r->undecided != 0)
 		(void)printf("undecided  %llu\n", (unsigned long long)r->undecided);
+	if (r->undelivered != 0 || r->has_more)
+		(void)printf("undelivered %llu%s\n", (unsigned long long)r->undelivered,
+		    r->has_more ? " or more" : "");
+	if (r->split != 0)
+		(void)printf("split      %llu\n", (unsigned long long)r->split);
 	(void)printf("resent     %llu (retry %llu, unknown %llu, broken connections %llu)\n",
 	    (unsigned long long)r->resent, (unsigned long long)r->verdict[CTL_SEND_RETRY],
 	    (unsigned long long)r->verdict[CTL_SEND_UNKNOWN], (unsigned long long)r->broken);

@@ -31,7 +31,7 @@
 
 struct options {
 	const char *config, *runtime_dir, *state_dir;
-	bool is_json, wants_help;
+	bool is_json, wants_help, wants_version;
 };
 
 /* Is argv[i] this long option?  Its value, and how many words it took. */
@@ -119,6 +119,11 @@ take_leading(struct options *o, int argc, char **argv, int *command)
 			i += 2;
 			continue;
 		}
+		if (strcmp(argv[i], "--version") == 0) {
+			o->wants_version = true;
+			i++;
+			continue;
+		}
 		words = take_global(o, argc, argv, i);
 		if (words == -1)
 			return ctl_usage("", "%s needs a value", argv[i]);
@@ -143,7 +148,8 @@ find_dirs(struct ctl *ctl, const struct options *o)
 	if ((runtime == NULL || state == NULL) &&
 	    !(o->config == NULL && access(path, F_OK) == -1 && errno == ENOENT)) {
 		if (config_load(path, &cfg, &errors) != CONFIG_OK) {
-			ctl_say("%s%s", errors.text[0],
+			ctl_say("%s%s; mend it, or say --runtime-dir and --state-dir",
+			    errors.text[0],
 			    errors.n > 1 ? " (sluiced -n shows all errors)" : "");
 			config_errors_free(&errors);
 			return CTL_FAILED;
@@ -210,13 +216,15 @@ main(int argc, char **argv)
 		return ctl_doc_counters(), CTL_OK;
 	if ((rc = take_leading(&o, argc, argv, &at)) != CTL_OK)
 		return rc;
+	if (o.wants_version)
+		return ctl_version(&(struct ctl){.is_json = o.is_json}, 1, argv);
 	if (at == argc) {
 		if (o.wants_help)
 			return ctl_help(NULL, 1, argv);
 		return ctl_usage("", "a command is missing");
 	}
 	if ((c = ctl_find(argv[at])) == NULL)
-		return ctl_usage("", "unknown command %s", argv[at]);
+		return ctl_unknown(argv[at]);
 	argc -= at;
 	argv += at;
 	if (!c->is_raw && (rc = take_globals(&o, 1, &argc, argv)) != CTL_OK)

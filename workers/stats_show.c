@@ -67,7 +67,7 @@ ring_row(const struct stats *s, uint32_t slot, struct stats_table *t)
 void
 stats_show_rings(struct stats *s, const char *arg, struct text_out *out)
 {
-	static const char *const heads[] = {"slot", "<last_owner", "<pid", "tail", "durable",
+	static const char *const heads[] = {"slot", "<last_owner", "pid", "tail", "durable",
 	    "unread", "fill", "sequence", "put", "claimed", "<retired"};
 	const struct region *r = s->region;
 	struct stats_table t;

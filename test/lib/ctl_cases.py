@@ -82,7 +82,7 @@ def commands_have_their_exit_codes(p):
     for args in (["stat"], ["stat", "--all"], ["stat", "--typed", "http 0"], ["proc"], ["rings"],
                  ["errors"], ["ledger"], ["show", "journal"], ["stage", "http-0", "show info"],
                  ["stage", "http 1", "show", "memory"], ["version"], ["help"], ["help", "send"],
-                 ["stat", "--help"]):
+                 ["stat", "--help"], ["--version"]):
         code, out, err = of(p, *args)
         assert (code, err) == (0, "") and out, (args, code, err)
     for args in ([], ["bogus"], ["stat", "--bogus"], ["proc", "x"], ["send"], ["send", "a", "b"],
@@ -94,6 +94,9 @@ def commands_have_their_exit_codes(p):
         code, out, err = of(p, *args, input="")
         assert (code, out) == (64, "") and err.startswith("sluicectl: ") and \
             err.count("\n") == 1, (args, code, out, err)
+    for word, meant in (("stta", "stat"), ("journla", "journal")):
+        assert "did you mean %s?" % meant in of(p, word)[2]
+    assert "did you mean" not in of(p, "bogus")[2]
     code, _, err = of(p, "stage", "http-9", "help")
     assert code == 69 and err.count("\n") == 1, (code, err)
 
@@ -106,6 +109,12 @@ def json_is_json(p):
            sum(s["counters"]["received"] for s in stat["stages"] if s["role"] == "http"))
     expect(stat["ledger"]["received"], total["received"])
     expect(json.loads(of(p, "ledger", "--json")[1])["balance"], "balanced")
+    processes = {r["stage"]: r for r in json.loads(of(p, "proc", "--json")[1])["processes"]}
+    expect(processes["http 0"]["pid"], p.pid_of("http 0"))
+    assert "supervisor" in processes, processes
+    rings = json.loads(of(p, "rings", "--json")[1])["rings"]
+    expect([r["pid"] for r in rings], [p.pid_of("http 0"), p.pid_of("http 1")])
+    expect(list(json.loads(of(p, "errors", "--json")[1])), ["errors"])
     expect(json.loads(of(p, "version", "--json")[1])["version"], stat["version"])
 
 
@@ -116,6 +125,35 @@ def folders_can_be_named(p):
     assert code == 69 and "/nonexistent" in err, (code, err)
     code, _, err = ctl("-c", "/nonexistent/sluice.conf", "proc")
     assert code == 1 and err.count("\n") == 1, (code, err)
+    bad = os.path.join(p.dir, "bad.conf")
+    with open(bad, "w") as f:
+        f.write("glob\n")
+    code, _, err = ctl("-c", bad, "proc")
+    assert code == 1 and err.endswith("or say --runtime-dir and --state-dir\n"), (code, err)
+
+
+def streams_that_never_were_are_told(p):
+    send(p, data=events(1))
+    one = json.loads(of(p, "cat", "--meta")[1].splitlines()[0])
+    instance, stream, position = one["receipt"].split(":")
+    for args in (["--stream", "99"], ["--from", instance + ":99:0"]):
+        code, out, err = of(p, "cat", *args)
+        assert (code, out) == (1, "") and "stream 99: no such stream" in err, (code, err)
+    for args in (["--stream", "1"], ["--stream", stream], ["--from", one["receipt"]]):
+        expect((of(p, "cat", *args)[0], of(p, "cat", *args)[2]), (0, ""))
+    # Without shared memory the log knows.
+    for want, number in ((0, stream), (1, "99")):
+        code = ctl("--runtime-dir", "/nonexistent", "--state-dir", p.state, "cat", "--stream",
+                   number)[0]
+        expect(code, want)
+
+
+def documents_and_folders_are_told_from_events(p):
+    for text in ('[\n' + events(1) + ']\n', '{\n"userId":"u"\n}\n'):
+        code, _, err = ctl("send", "--url", "http://127.0.0.1:%d" % p.port, "-", input=text)
+        assert text[0] == "[" or (code == 2 and "one event a line" in err), (code, err)
+    code, out, err = ctl("send", p.dir)
+    assert (code, out) == (1, "") and "is a folder" in err and err.count("\n") == 1, err
 
 
 def invalid_events_are_named(p):
@@ -173,7 +211,8 @@ def stopped_admin_stops_nobody_from_looking(p):
             code, out, err = of(p, *args)
             assert code == 0 and "shared memory was read instead" in err and out, (args, err)
         got = row(of(p, "proc")[1], "admin")
-        assert int(got["beat_age"]) >= 2, got
+        expect((got["state"], got["beat_age"]), ("stopped", "-"))
+        expect(row(of(p, "proc")[1], "http 0")["beat_age"].isdigit(), True)
         code, got, _ = send(p, data=events(10))
         expect(code, 0)
     finally:
@@ -187,7 +226,8 @@ def stopped_acceptor_stops_nobody_from_looking(p):
     try:
         wait_for(lambda: int(row(of(p, "proc")[1], "http 0")["beat_age"]) > 5,
                  "the heartbeat to age")
-        expect(row(of(p, "proc")[1], "http 1")["state"], "ready")
+        expect(row(of(p, "proc")[1], "http 0")["state"], "stopped")
+        assert row(of(p, "proc")[1], "http 1")["state"] in ("ready", "disk wait")
         expect(p.request("GET", "/livez", port=p.admin)[0], 200)
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -260,6 +300,16 @@ def dead_daemon_can_be_looked_at():
         wait_for(lambda: row(of(p, "proc")[1], "supervisor")["state"] == "dead", "a dead supervisor")
         assert "http 0" in proc
         expect(json.loads(of(p, "stat", "--json")[1])["ledger"]["put"], 10)
+
+
+def ended_daemon_is_not_dead():
+    with Place().start() as p:
+        send(p, data=events(10))
+        p.daemon.send_signal(signal.SIGTERM)
+        p.daemon.wait(timeout=60)
+        got = {r["stage"]: r["state"] for r in rows(of(p, "proc")[1])}
+        expect(got.pop("supervisor"), "stopped")
+        expect(set(got.values()), {"done"})
 
 
 class Server:
@@ -357,6 +407,7 @@ def too_large_is_halved():
 
     code, got, _, server = scripted([refuse, refuse] + [results("accepted")] * 9, 8)
     expect((code, got["accepted"]), (0, 8))
+    expect((got["split"], got["resent"]), (2, 0))
     expect(sorted("".join(server.bodies[-8:]).splitlines())[-1][:2], '{"')
     code, got, _, server = scripted([refuse], 1)
     expect((code, got["invalid"], got["invalidEvents"][0]["code"]), (2, 1, "body_too_large"))
@@ -367,7 +418,14 @@ def nobody_there_is_said():
         port = s.getsockname()[1]
     code, out, err = ctl("send", "--url", "http://127.0.0.1:%d" % port, "-", input=events(1))
     assert code == 1 and "Connection refused" in err and "--retry" in err, err
-    assert "undecided" not in out, out
+    assert "undecided" not in out and "undelivered 1\n" in out, out
+    with Place() as p:
+        name = os.path.join(p.dir, "events")
+        with open(name, "w") as f:
+            f.write(events(2345))
+        code, out, err = ctl("send", "--json", "--url", "unix:" + p.dir + "/no.sock", name)
+        expect((code, json.loads(out)["undelivered"]), (1, 2345))
+        assert err.count("\n") == 1 and "No such file" in err, err
 
 
 def main():
@@ -378,13 +436,14 @@ def main():
         p.start()
         for test in (people_can_talk_to_the_socket, every_command_of_help_answers,
                      commands_have_their_exit_codes, json_is_json, folders_can_be_named,
+                     streams_that_never_were_are_told, documents_and_folders_are_told_from_events,
                      invalid_events_are_named, levels_and_shapes,
                      batches_larger_than_the_listener_allows, unix_sockets_too, slow_input_flows,
                      admin_port, stopped_admin_stops_nobody_from_looking,
                      stopped_acceptor_stops_nobody_from_looking,
                      sending_survives_dying_acceptors):
             suite.run(test.__name__, test, p)
-    for test in (dead_daemon_can_be_looked_at, what_is_undecided_is_sent_again, refusals_end_it,
+    for test in (dead_daemon_can_be_looked_at, ended_daemon_is_not_dead, what_is_undecided_is_sent_again, refusals_end_it,
                  too_large_is_halved, nobody_there_is_said):
         suite.run(test.__name__, test)
     suite.end()

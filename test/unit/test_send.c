@@ -245,6 +245,67 @@ START_TEST(targets_are_urls)
 }
 END_TEST
 
+START_TEST(rate_is_that_of_the_last_seconds)
+{
+	struct ctl_send_report r = { .start_ns = CLOCK_NS_PER_S };
+	uint64_t now = CLOCK_NS_PER_S;
+	double rate = -1;
+
+	ck_assert_double_eq(ctl_send_report_rate(&r, now), 0);
+	/* Ten seconds at 1000 a second, then nothing, then 100. */
+	for (int i = 0; i < 100; i++) {
+		now += CLOCK_NS_PER_S / 10;
+		r.verdict[CTL_SEND_ACCEPTED] += 100;
+		rate = ctl_send_report_rate(&r, now);
+	}
+	ck_assert_double_eq_tol(rate, 1000, 1);
+	for (int i = 0; i < 70; i++) {
+		now += CLOCK_NS_PER_S / 10;
+		rate = ctl_send_report_rate(&r, now);
+	}
+	ck_assert_double_eq(rate, 0);
+	for (int i = 0; i < 70; i++) {
+		now += CLOCK_NS_PER_S / 10;
+		r.verdict[CTL_SEND_DUPLICATE] += 10;
+		rate = ctl_send_report_rate(&r, now);
+	}
+	ck_assert_double_eq_tol(rate, 100, 1);
+}
+END_TEST
+
+/* What documents begin with, and what events do. */
+START_TEST(document_is_told_from_events)
+{
+	static const struct {
+		const char *text;
+		bool is_document;
+		uint64_t lines;
+	} cases[] = {
+		{ "[\n{}\n]\n", true, 3 },
+		{ "\n  [{},\n{}]\n", true, 2 },
+		{ "{\r\n}\n", true, 2 },
+		{ "{}\n[\n", false, 2 },
+		{ "{\"a\":1}\n\n{\n}", false, 3 },
+		{ "", false, 0 },
+	};
+	struct ctl_send_input in;
+	int fds[2];
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		ck_assert_int_eq(pipe(fds), 0);
+		ck_assert_int_eq(write(fds[1], cases[i].text, strlen(cases[i].text)),
+		    (ssize_t)strlen(cases[i].text));
+		(void)close(fds[1]);
+		ctl_send_input_open(&in, fds[0]);
+		ck_assert_uint_eq(ctl_send_input_rest(&in, CLOCK_NS_PER_S), cases[i].lines);
+		ck_assert(ctl_send_input_is_done(&in));
+		ck_assert_int_eq(in.is_document, cases[i].is_document);
+		ctl_send_input_close(&in);
+		(void)close(fds[0]);
+	}
+}
+END_TEST
+
 START_TEST(first_ten_invalid_lines_are_kept_in_order)
 {
 	static const uint64_t lines[] = { 50, 3, 40, 20, 9, 7, 8, 60, 70, 80, 90, 1, 100, 2 };
@@ -275,6 +336,8 @@ main(void)
 	tcase_add_test(tc, heads_are_read_strictly);
 	tcase_add_test(tc, answers_decide_each_event);
 	tcase_add_test(tc, targets_are_urls);
+	tcase_add_test(tc, rate_is_that_of_the_last_seconds);
+	tcase_add_test(tc, document_is_told_from_events);
 	tcase_add_test(tc, first_ten_invalid_lines_are_kept_in_order);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
