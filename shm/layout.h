@@ -125,7 +125,7 @@ struct process_page {
 	_Atomic uint64_t active;	/* generation, 0 when let go */
 	_Atomic uint64_t state;		/* enum layout_state */
 	_Atomic uint64_t heartbeat;	/* counts; a number that stands still is a hung process */
-	_Atomic uint64_t blocked_since_ns; /* CLOCK_MONOTONIC; 0: no.  Never killed for it */
+	_Atomic uint64_t blocked_since_ns; /* CLOCK_MONOTONIC; 0: no.  Not killed for it */
 	char blocked_in[16];		/* constant while blocked_since_ns is set */
 	char title[32];
 	_Alignas(64) _Atomic uint64_t counter[COUNTER_PROCESSES];
