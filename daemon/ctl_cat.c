@@ -317,8 +317,7 @@ has_stream(struct ctl_log *log, uint32_t stream)
 	    log_reader_seek_end(r) == LOG_READER_FAILED)
 		has = true; /* reading it will say what is wrong */
 	else
-		has = r->has_next[stream] ||
-		      (r->chain.n > 0 && r->header->stream[stream].end != 0);
+		has = r->next[stream] != 0 || r->stats.bad_headers != 0;
 	log_reader_close(r);
 	free(r);
 	return has;

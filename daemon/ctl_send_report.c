@@ -130,7 +130,8 @@ print_json(const struct ctl_send_report *r, double took)
 	text_init(&t, 1 << 16);
 	text_add(&t,
 	    "{\"events\":%llu,\"accepted\":%llu,\"duplicate\":%llu,\"invalid\":%llu,"
-	    "\"undecided\":%llu,\"undelivered\":%llu,\"split\":%llu,\"retry\":%llu,\"unknown\":%llu,\"resent\":%llu,\"broken\":%llu,"
+	    "\"undecided\":%llu,\"undelivered\":%llu,\"split\":%llu,\"retry\":%llu,"
+	    "\"unknown\":%llu,\"resent\":%llu,\"broken\":%llu,"
 	    "\"ack\":\"%s\",\"seconds\":%.3f,\"rate\":%.0f,\"invalidEvents\":[",
 	    (unsigned long long)r->sent, (unsigned long long)r->verdict[CTL_SEND_ACCEPTED],
 	    (unsigned long long)r->verdict[CTL_SEND_DUPLICATE],

@@ -119,7 +119,8 @@ journal_blocked(const struct stats *s, struct text_out *out)
 		text_add(out,
 		    "trouble        blocked in %s for %s, since %s: no durable answers until it "
 		    "is over\n",
-		    stage.blocked_in, stats_age(blocked, age), stats_time(s->wall_ns - blocked, at));
+		    stage.blocked_in, stats_age(blocked, age),
+		    stats_time(s->wall_ns - blocked, at));
 }
 
 void

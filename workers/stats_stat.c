@@ -32,8 +32,8 @@ static const unsigned stream_ids[] = {
 #define STREAM_IDS (sizeof stream_ids / sizeof stream_ids[0])
 
 static const char *const stream_heads[] = {"<stage", "stream", "<state", "conns", "requests",
-    "received", "duplicate", "invalid", "retry", "interrupted", "unknown", "waiting", "evicted", "4xx", "5xx",
-    "put", "unread"};
+    "received", "duplicate", "invalid", "retry", "interrupted", "unknown", "waiting", "evicted",
+    "4xx", "5xx", "put", "unread"};
 
 static void
 stream_table(struct stats *s, const char *name, struct text_out *out)
