@@ -97,11 +97,11 @@ run:
 
 # Everything the tests run, in all the builds they run it in.
 check-build:
-	@$(MAKE) --no-print-directory MODE=release all unit tools
-	@$(MAKE) --no-print-directory MODE=crash all tools
-	@$(MAKE) --no-print-directory MODE=asan all unit tools
-	@$(MAKE) --no-print-directory MODE=tsan unit-threads
-	@$(MAKE) --no-print-directory MODE=fuzz fuzz-build
+	@$(MAKE) -s --no-print-directory MODE=release all unit tools
+	@$(MAKE) -s --no-print-directory MODE=crash all tools
+	@$(MAKE) -s --no-print-directory MODE=asan all unit tools
+	@$(MAKE) -s --no-print-directory MODE=tsan unit-threads
+	@$(MAKE) -s --no-print-directory MODE=fuzz fuzz-build
 .PHONY: unit-threads
 unit-threads: $(filter %_threads,$(UNIT))
 
@@ -119,7 +119,7 @@ mutants:
 
 bench:
 	@test/lib/need.sh $(BENCH_NEEDS)
-	@$(MAKE) --no-print-directory MODE=release all bench-build
+	@$(MAKE) -s --no-print-directory MODE=release all bench-build
 	@test/bench/run.sh
 
 # The parts of the documents that come from the tables of the code.
