@@ -19,6 +19,8 @@
  *	noted event must be in the log once, byte for byte, nothing may be there
  *	twice, and the ledger of every stream must balance.
  *
+ *	DISCARD=1: leave no folders behind, whatever is found.
+ *
  *	Exit 0: so it is.  1: it is not.  2: the rig itself failed.
  */
 #include "common/clock.h"
@@ -64,10 +66,14 @@ static unsigned port;
 static const char *sluiced_path, *ctl_path, *ack;
 static struct notes *notes;
 
+static void remove_place(void);
+
 static void
 die(const char *what)
 {
 	fprintf(stderr, "crash_rig: %s: %s\n", what, strerror(errno));
+	if (getenv("DISCARD") != NULL)
+		remove_place();
 	exit(2);
 }
 
@@ -628,7 +634,7 @@ main(int argc, char **argv)
 		    (double)back_ns[backs / 2] / 1e6, (double)back_ns[backs * 9 / 10] / 1e6,
 		    (double)back_ns[backs - 1] / 1e6);
 	}
-	if (bad == 0)
+	if (bad == 0 || getenv("DISCARD") != NULL)
 		remove_place();
 	else
 		printf("kept: %s %s\n", dir, runtime);

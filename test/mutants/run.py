@@ -12,7 +12,7 @@
 #	>>>>
 # More than one block (each with its own `file:` line before it) may follow.
 # First the test must pass on the whole tree, then fail on the mutant.
-import glob, os, re, shutil, subprocess, sys, tempfile
+import glob, os, re, shutil, signal, subprocess, sys, tempfile
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -33,14 +33,28 @@ def parse(path):
     return head, edits
 
 
+def end_session(sid):
+    """A mutant may leave daemons behind; they are still of the session we made."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if int(open("/proc/%s/stat" % pid).read().rsplit(")", 1)[1].split()[3]) == sid:
+                os.kill(int(pid), signal.SIGKILL)
+        except (OSError, IndexError):
+            pass
+
+
 def sh(command, cwd, seconds):
+    p = subprocess.Popen(command, shell=True, cwd=cwd, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         env={**os.environ, "DISCARD": "1"}, start_new_session=True)
     try:
-        p = subprocess.run(command, shell=True, cwd=cwd, stdin=subprocess.DEVNULL,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds,
-                           start_new_session=True)
-        return p.returncode, p.stdout.decode(errors="replace")
-    except subprocess.TimeoutExpired as e:
+        out = p.communicate(timeout=seconds)[0]
+        return p.returncode, out.decode(errors="replace")
+    except subprocess.TimeoutExpired:
         return 124, "it did not end in %d s" % seconds
+    finally:
+        end_session(p.pid)
+        p.wait()
 
 
 def main():
