@@ -44,17 +44,20 @@ def end_session(sid):
 
 
 def sh(command, cwd, seconds):
-    p = subprocess.Popen(command, shell=True, cwd=cwd, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                         env={**os.environ, "DISCARD": "1"}, start_new_session=True)
-    try:
-        out = p.communicate(timeout=seconds)[0]
-        return p.returncode, out.decode(errors="replace")
-    except subprocess.TimeoutExpired:
-        return 124, "it did not end in %d s" % seconds
-    finally:
-        end_session(p.pid)
-        p.wait()
+    # To a file, not a pipe: a daemon that was left behind holds a pipe open.
+    with tempfile.TemporaryFile() as out:
+        p = subprocess.Popen(command, shell=True, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out,
+                             stderr=subprocess.STDOUT, env={**os.environ, "DISCARD": "1"},
+                             start_new_session=True)
+        try:
+            code = p.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return 124, "it did not end in %d s" % seconds
+        finally:
+            end_session(p.pid)
+            p.wait()
+        out.seek(0)
+        return code, out.read().decode(errors="replace")
 
 
 def main():
