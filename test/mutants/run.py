@@ -60,8 +60,22 @@ def sh(command, cwd, seconds):
         return code, out.read().decode(errors="replace")
 
 
+def check():
+    """Do the texts that the mutants replace still stand where they say?"""
+    bad = 0
+    for path in sorted(glob.glob(os.path.join(HERE, "*.mutant"))):
+        for target, old, new in parse(path)[1]:
+            n = open(os.path.join(ROOT, target)).read().count(old)
+            if n != 1:
+                print("%s: its text stands in %s %d times" % (os.path.basename(path), target, n))
+                bad = 1
+    sys.exit(bad)
+
+
 def main():
     wanted = sys.argv[1:]
+    if wanted == ["--check"]:
+        check()
     passed = failed = 0
     good = {}
     with tempfile.TemporaryDirectory(prefix="sluice-mutants.") as tmp:
