@@ -8,7 +8,7 @@ if grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|system|alloca|strt
 	echo "a forbidden call"
 	bad=1
 fi
-if git ls-files -z 2>/dev/null | xargs -0 grep -nIE '/work/|/farm/|\.library' -- 2>/dev/null | grep -v '^test/lint/words.sh'; then
+if git ls-files -z 2>/dev/null | xargs -0 grep -nIE '(^|[^a-z])/(root|home)/[a-z]' -- 2>/dev/null | grep -v '^test/lint/words.sh'; then
 	echo "a path of one machine"
 	bad=1
 fi
