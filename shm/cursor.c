@@ -40,10 +40,9 @@ cursor_store(struct cursor *c, uint64_t pos, uint64_t seq)
 		return;
 	}
 	/*
-	 * The spare mark is poisoned with the position in use before its
-	 * sequence changes?  No need: a reader takes a mark only when its
-	 * position is the published one both before and after it read the
-	 * sequence, and the spare's never is until the store below.  After a
+	 * A reader takes a mark only when its position is the published one
+	 * both before and after it read the sequence, and the spare's never is
+	 * until the store below.  After a
 	 * kill anywhere above that store the old mark still says the old pair.
 	 *
 	 * release on the fields: a reader that sees the new sequence also sees

@@ -67,8 +67,7 @@ limits_of(const struct config_listen *cfg)
 
 	l.line_bytes = (uint32_t)cfg->max_line_bytes;
 	l.head_bytes = (uint32_t)cfg->max_header_bytes;
-	l.fields = cfg->max_headers < HTTP_LIMITS_FIELDS_MAX ? (uint32_t)cfg->max_headers
-							     : HTTP_LIMITS_FIELDS_MAX;
+	l.fields = (uint32_t)cfg->max_headers;
 	l.body_bytes = cfg->max_body_bytes;
 	l.connections = (uint32_t)cfg->max_connections;
 	l.pipeline = (uint32_t)cfg->max_pipeline;
@@ -245,7 +244,7 @@ acceptor_round(struct worker *w)
 	struct acceptor *a = w->stage;
 
 	if (!a->is_admitting) {
-		if (!a->has_given_up)
+		if (!a->has_given_up && !a->is_set_aside)
 			take_slot(a);
 		return;
 	}
@@ -255,6 +254,7 @@ acceptor_round(struct worker *w)
 	    !w->draining) {
 		/* The journal found our ring damaged: another slot, another life. */
 		slot_owner_retire(&a->slot);
+		a->is_set_aside = true;
 		a->is_admitting = false;
 		w->draining = true;
 		http_server_drain(a->server);

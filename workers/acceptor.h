@@ -39,8 +39,8 @@ struct acceptor {
 	struct admit admit;
 	struct ack_wait wait;
 	bool is_admitting;    /* the slot is ours and the journal is ready */
-	bool has_given_up;    /* the ring is damaged: ends, and gets another slot */
-	bool rings_urgently;  /* this turn left somebody waiting for durable */
+	bool has_given_up;    /* the slot is let go, or was found damaged: ends at once */
+	bool is_set_aside;    /* the journal retired our stream: ends when all is answered */
 	bool has_put;	      /* this turn put something */
 	uint64_t started_ns;  /* wall clock */
 	uint64_t sweep_step;  /* buckets of the dedup table a tick */
@@ -48,7 +48,6 @@ struct acceptor {
 	char receipt_prefix[32]; /* "instance:stream:" */
 	size_t receipt_prefix_len;
 	uint8_t attrs[ACCEPTOR_ATTRS_MAX];
-	uint64_t copied_timeouts; /* what of the server's counters is in shared memory */
 };
 
 extern const struct worker_ops acceptor_http_ops;
