@@ -32,6 +32,9 @@
 
 #define CONFIG_LISTEN_MAX     16  /* listen sections */
 #define CONFIG_BIND_MAX       8   /* bind lines in one section */
+#define CONFIG_SINK_MAX       31  /* sink sections: one place is left for a sink that goes */
+#define CONFIG_LIST_MAX       32  /* lines of a key that may be repeated */
+#define CONFIG_LIST_TEXT      256
 #define CONFIG_STREAM_MAX     254 /* stream slots; the dedup table has 8 bits for an owner */
 #define CONFIG_NAME_SIZE      33  /* [a-z0-9-]{1,32} and a NUL */
 #define CONFIG_PATH_SIZE      256
@@ -51,7 +54,7 @@ enum config_result {
 };
 
 /* In order of strength: a stronger promise compares greater. */
-enum config_ack { CONFIG_ACK_MEMORY = 0, CONFIG_ACK_DURABLE = 1 };
+enum config_ack { CONFIG_ACK_MEMORY = 0, CONFIG_ACK_DURABLE = 1, CONFIG_ACK_DELIVERED = 2 };
 enum config_kind { CONFIG_KIND_HTTP = 0 };
 /* What is stored beside an event's own bytes. */
 enum config_attributes {
@@ -63,6 +66,35 @@ enum config_dedup_key {
 	CONFIG_DEDUP_KEY_AUTO = 0, /* the event's id when present, else the tuple */
 	CONFIG_DEDUP_KEY_ID = 1,
 	CONFIG_DEDUP_KEY_TUPLE = 2 /* userId, eventType, timestamp */
+};
+
+enum config_sink_kind {
+	CONFIG_SINK_REDIS = 0,	  /* claims for all nodes, and the event cache */
+	CONFIG_SINK_REDIS_STREAM, /* XADD */
+	CONFIG_SINK_CLICKHOUSE,
+	CONFIG_SINK_KAFKA,
+	CONFIG_SINK_ROUTE,
+	CONFIG_SINK_KINDS
+};
+enum config_from { CONFIG_FROM_NOW = 0, CONFIG_FROM_OLDEST = 1 };
+enum config_compression {
+	CONFIG_COMPRESSION_AUTO = 0, /* the best that the destination can */
+	CONFIG_COMPRESSION_NONE,
+	CONFIG_COMPRESSION_GZIP,
+	CONFIG_COMPRESSION_LZ4,
+	CONFIG_COMPRESSION_ZSTD
+};
+enum config_partition { /* of the event's timestamp, in UTC */
+	CONFIG_PARTITION_NONE = 0,
+	CONFIG_PARTITION_HOUR,
+	CONFIG_PARTITION_DAY,
+	CONFIG_PARTITION_MONTH
+};
+enum config_format { CONFIG_FORMAT_EVENT = 0, CONFIG_FORMAT_ARRAY, CONFIG_FORMAT_NDJSON };
+
+struct config_list {
+	int n;
+	char at[CONFIG_LIST_MAX][CONFIG_LIST_TEXT];
 };
 
 struct config_bind {
@@ -100,6 +132,7 @@ struct config_listen {
 	enum config_ack min_ack;
 	enum config_ack max_ack;
 	int64_t durable_timeout_ms;
+	int64_t delivered_timeout_ms;
 	int max_connections; /* of one process */
 	uint64_t max_line_bytes;
 	uint64_t max_header_bytes; /* all header fields of a request */
@@ -138,6 +171,86 @@ struct config_admin {
 	char socket_group[CONFIG_NAME_SIZE]; /* "" = the group we run as */
 };
 
+/* Fields of all kinds; those that a kind does not have are at their defaults
+ * and cannot be written in its section. */
+struct config_sink {
+	char name[CONFIG_NAME_SIZE];
+	enum config_sink_kind kind;
+
+	/* What it gets. */
+	struct config_list event_type; /* globs on eventType; none: all */
+	struct config_list where;      /* "/metadata/status >= 500"; all must hold */
+	int required;		       /* 1: ack delivered waits for it */
+	enum config_from from;	       /* where a new sink begins */
+	uint64_t max_lag_bytes;	       /* 0: no bound */
+	int64_t max_lag_ms;	       /* 0: no bound */
+
+	/* How it is batched and retried. */
+	int batch_events;
+	uint64_t batch_bytes;
+	int64_t linger_ms;
+	int in_flight; /* events taken and not finished: what a crash may send twice */
+	int64_t timeout_ms; /* of one request */
+	int64_t connect_timeout_ms;
+	int64_t retry_min_ms; /* back-off doubles from here */
+	int64_t retry_max_ms;
+	int attempts; /* of one event before it is dead-lettered; 0: for ever */
+	int breaker_failures;	 /* in a row, and the breaker opens */
+	int64_t breaker_open_ms; /* then one probe */
+
+	/* Where it is and who we are there. */
+	struct config_list server; /* redis: host:port or unix:/path; kafka: host:port; clickhouse, route: URL */
+	char user[CONFIG_NAME_SIZE];
+	char password_file[CONFIG_PATH_SIZE];
+	char ca_file[CONFIG_PATH_SIZE];
+	enum config_compression compression;
+
+	/* redis, redis-stream */
+	int database;
+	char prefix[64]; /* of claim keys */
+	int64_t verdict_timeout_ms;
+	int cache;	     /* 1: keep the events' JSON too */
+	char cache_prefix[64];
+	int64_t cache_ttl_ms;
+	char stream[CONFIG_LIST_TEXT]; /* template of the key of XADD */
+	int64_t max_length;	       /* MAXLEN ~; 0: none */
+
+	/* clickhouse */
+	char ch_database[64];
+	char ch_table[64];
+	struct config_list column; /* "path String from /metadata/path" */
+	enum config_partition partition;
+	int create; /* 1: make the table when it is not there */
+	struct config_list setting; /* "name value", sent with each insert */
+
+	/* kafka */
+	char topic[CONFIG_LIST_TEXT]; /* template */
+	char key[CONFIG_LIST_TEXT];   /* JSON pointer; "": none */
+	int headers;		      /* 1: receipt, eventType, content type */
+	int exactly_once;
+	struct config_list option; /* "name value" for librdkafka */
+
+	/* route */
+	enum config_format format;
+	char secret_file[CONFIG_PATH_SIZE]; /* signs requests */
+	struct config_list header;	    /* "Name: value" */
+	struct config_list status;	    /* "408,429,5xx retry" */
+	int concurrency;		    /* requests at a time to one host */
+};
+
+struct config_deadletter {
+	int invalid; /* 1: keep events that were refused at intake too */
+	int64_t retain_ms;
+	uint64_t max_disk_bytes;
+	/* Copies, each in its own time: a failed copy holds nothing up. */
+	char copy_redis[CONFIG_BIND_TEXT_SIZE]; /* host:port or unix:/path; "": none */
+	char copy_redis_list[64];
+	int64_t copy_redis_max; /* LTRIM */
+	char copy_redis_password_file[CONFIG_PATH_SIZE];
+	char copy_kafka[CONFIG_LIST_TEXT]; /* brokers; "": none */
+	char copy_kafka_topic[128];
+};
+
 struct config {
 	struct config_global global;
 	int listens;
@@ -145,6 +258,9 @@ struct config {
 	struct config_journal journal;
 	struct config_dedup dedup;
 	struct config_admin admin;
+	int sinks;
+	struct config_sink sink[CONFIG_SINK_MAX];
+	struct config_deadletter deadletter;
 
 	/* Worked out from the keys above. */
 	int processes;    /* of all listeners together: streams taken at start */
@@ -183,6 +299,10 @@ void config_errors_free(struct config_errors *errs);
 
 /* The word of the configuration for a level: "memory", "durable". */
 const char *config_ack_word(enum config_ack ack);
+/* "redis", "redis-stream", "clickhouse", "kafka", "route". */
+const char *config_sink_kind_word(enum config_sink_kind kind);
+/* The sink that claims in Redis, or -1. */
+int config_claim_sink(const struct config *cfg);
 
 /* The KEYS section of sluice.conf(5) in mdoc, made from the table. */
 void config_doc_mdoc(FILE *to);

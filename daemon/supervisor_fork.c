@@ -175,7 +175,7 @@ static void
 child(struct supervisor *s, const struct process *p, const struct role *role)
 {
 	static struct worker_job job;
-	struct region_rights rights = {.slot = -1, .page = -1};
+	struct region_rights rights = REGION_RIGHTS_NONE;
 
 	job = p->job;
 	close(s->lifeline_write);

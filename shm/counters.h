@@ -22,43 +22,68 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum counter_owner { COUNTER_OWNER_STREAM = 0, COUNTER_OWNER_JOURNAL, COUNTER_OWNER_PROCESS };
+enum counter_owner { COUNTER_OWNER_STREAM = 0, COUNTER_OWNER_JOURNAL, COUNTER_OWNER_PROCESS, COUNTER_OWNER_SINK };
 enum counter_nature { COUNTER_COUNT = 0, COUNTER_GAUGE, COUNTER_MAX, COUNTER_AGE };
 
 /* Index of a row within its owner: counter_id(STREAM, received). */
 #define counter_id(owner, name) COUNTER_##owner##_##name
 
+/* One enum an owner: its own selector yields the name, the others nothing. */
 enum counter_stream_id {
 #define SEL_STREAM(name) COUNTER_STREAM_##name,
 #define SEL_JOURNAL(name)
 #define SEL_PROCESS(name)
+#define SEL_SINK(name)
 #define COUNTER(owner, name, nature, unit, help) SEL_##owner(name)
 #include "shm/counters.def"
 #undef COUNTER
 #undef SEL_STREAM
 #undef SEL_JOURNAL
+#undef SEL_PROCESS
+#undef SEL_SINK
 	COUNTER_STREAMS
 };
 enum counter_journal_id {
 #define SEL_STREAM(name)
 #define SEL_JOURNAL(name) COUNTER_JOURNAL_##name,
-#define COUNTER(owner, name, nature, unit, help) SEL_##owner(name)
-#include "shm/counters.def"
-#undef COUNTER
-#undef SEL_JOURNAL
-#undef SEL_PROCESS
-	COUNTER_JOURNALS
-};
-enum counter_process_id {
-#define SEL_JOURNAL(name)
-#define SEL_PROCESS(name) COUNTER_PROCESS_##name,
+#define SEL_PROCESS(name)
+#define SEL_SINK(name)
 #define COUNTER(owner, name, nature, unit, help) SEL_##owner(name)
 #include "shm/counters.def"
 #undef COUNTER
 #undef SEL_STREAM
 #undef SEL_JOURNAL
 #undef SEL_PROCESS
+#undef SEL_SINK
+	COUNTER_JOURNALS
+};
+enum counter_process_id {
+#define SEL_STREAM(name)
+#define SEL_JOURNAL(name)
+#define SEL_PROCESS(name) COUNTER_PROCESS_##name,
+#define SEL_SINK(name)
+#define COUNTER(owner, name, nature, unit, help) SEL_##owner(name)
+#include "shm/counters.def"
+#undef COUNTER
+#undef SEL_STREAM
+#undef SEL_JOURNAL
+#undef SEL_PROCESS
+#undef SEL_SINK
 	COUNTER_PROCESSES
+};
+enum counter_sink_id {
+#define SEL_STREAM(name)
+#define SEL_JOURNAL(name)
+#define SEL_PROCESS(name)
+#define SEL_SINK(name) COUNTER_SINK_##name,
+#define COUNTER(owner, name, nature, unit, help) SEL_##owner(name)
+#include "shm/counters.def"
+#undef COUNTER
+#undef SEL_STREAM
+#undef SEL_JOURNAL
+#undef SEL_PROCESS
+#undef SEL_SINK
+	COUNTER_SINKS
 };
 
 struct counter_row {

@@ -12,6 +12,7 @@
  *	page.N		the process that has its lock	struct process_page
  *	slot.N		the acceptor that has its lock	struct slot_page, then the ring's data
  *	journal		the journal (the log's lock)	struct journal_part
+ *	sink.N		the sink that has its lock	struct sink_part
  *	dedup		every acceptor, one CAS a word	struct dedup_header, then buckets
  *	*.lock		(never written)			POSIX locks say who is the writer
  *
@@ -32,8 +33,9 @@
 #include "shm/cursor.h"
 #include "shm/dedup.h"
 #include "shm/ring.h"
+#include "shm/sink_part.h"
 
-#define LAYOUT_VERSION	 1
+#define LAYOUT_VERSION	 2
 #define LAYOUT_MAGIC	 0x52434c53u /* "SLCR" */
 #define LAYOUT_SLOTS_MAX 254
 #define LAYOUT_PAGES_MAX 512
@@ -63,6 +65,8 @@ enum layout_role {
 	LAYOUT_ROLE_JOURNAL,
 	LAYOUT_ROLE_ADMIN,
 	LAYOUT_ROLE_HEIR,
+	LAYOUT_ROLE_SINK,
+	LAYOUT_ROLE_DEADLETTER,
 };
 
 enum layout_phase {
@@ -70,6 +74,15 @@ enum layout_phase {
 	LAYOUT_PHASE_RUNNING,
 	LAYOUT_PHASE_DRAINING,
 	LAYOUT_PHASE_STOPPED, /* ended by request, everything drained */
+};
+
+/* A place for a sink.  It keeps its name until the sink is retired, so that a
+ * sink that comes back finds its cursors. */
+struct layout_sink {
+	char name[40];			/* "": free */
+	_Atomic uint64_t is_configured; /* 1: in the configuration that runs now */
+	_Atomic uint64_t is_required;
+	_Atomic uint64_t kind;		/* enum config_sink_kind */
 };
 
 struct region_header {
@@ -92,6 +105,8 @@ struct region_header {
 	_Atomic uint64_t next_generation; /* of assignments; never reused in a region's life */
 	_Alignas(64) struct layout_assignment slot[LAYOUT_SLOTS_MAX + 2];
 	struct layout_assignment page[LAYOUT_PAGES_MAX];
+	struct layout_assignment sink[SINK_PART_MAX];
+	struct layout_sink sink_name[SINK_PART_MAX];
 };
 
 /*---------------------------------------------------------------------------*
@@ -161,6 +176,7 @@ struct slot_page {
 	_Atomic uint64_t retired;	/* enum layout_retired: found damaged, takes no more puts */
 	_Atomic uint64_t sleeping;	/* enum layout_sleep: may the journal ring? */
 	_Atomic uint64_t durable_wanted; /* position somebody waits for; ring when durable */
+	_Atomic uint64_t delivered_wanted; /* the same for required sinks and the Redis verdict */
 	_Atomic uint64_t base_seq;	/* sequence when the region was made: the ledger's zero */
 	_Atomic uint64_t effective_window_ms; /* age of the youngest key evicted early; 0: none */
 	_Alignas(64) _Atomic uint64_t counter[COUNTER_STREAMS];
@@ -202,6 +218,7 @@ struct journal_part {
 	_Atomic uint64_t trouble_errno;
 	_Atomic uint64_t trouble_since_ns; /* wall clock */
 	_Atomic uint64_t checkpoint_ns;	   /* wall clock of the last checkpoint */
+	_Atomic uint64_t intake_stop; /* 1 + the required sink that is behind its max-lag; 0: none */
 	_Alignas(64) _Atomic uint64_t counter[COUNTER_JOURNALS];
 	struct journal_stream stream[LAYOUT_SLOTS_MAX + 2];
 };

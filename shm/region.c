@@ -32,7 +32,7 @@ const char *
 layout_role_name(enum layout_role r)
 {
 	static const char *const names[] = { "none", "supervisor", "http", "journal", "admin",
-		"heir" };
+		"heir", "sink", "deadletter" };
 
 	return (unsigned)r < sizeof names / sizeof names[0] ? names[r] : "?";
 }
@@ -188,6 +188,13 @@ map_parts(struct region *r, bool writable, char *text, size_t size)
 			return say(text, size, REGION_BAD, "%s/%s: %s", r->dir, name,
 			    strerror(errno));
 	}
+	for (uint32_t i = 0; i < SINK_PART_MAX; i++) {
+		(void)snprintf(name, sizeof name, "sink.%u", i);
+		r->sink[i] = map_file(r->dir, name, sizeof *r->sink[i], writable);
+		if (r->sink[i] == NULL)
+			return say(text, size, REGION_BAD, "%s/%s: %s", r->dir, name,
+			    strerror(errno));
+	}
 	for (uint32_t i = 0; i < r->slots; i++)
 		if (map_slot(r, i, writable) == -1)
 			return say(text, size, REGION_BAD, "%s/slot.%u: %s", r->dir, i,
@@ -247,6 +254,9 @@ region_close(struct region *r)
 	for (uint32_t i = 0; i < r->pages; i++)
 		if (r->page[i] != NULL)
 			(void)munmap(r->page[i], LAYOUT_PAGE);
+	for (uint32_t i = 0; i < SINK_PART_MAX; i++)
+		if (r->sink[i] != NULL)
+			(void)munmap(r->sink[i], sizeof *r->sink[i]);
 	for (uint32_t i = 0; i < r->slots; i++) {
 		if (r->slot[i] != NULL && r->slot[i] != MAP_FAILED)
 			(void)munmap(r->slot[i], LAYOUT_PAGE);
@@ -256,6 +266,18 @@ region_close(struct region *r)
 	if (r->dedup.header != NULL)
 		(void)munmap(r->dedup.header, r->dedup_len);
 	memset(r, 0, sizeof *r);
+}
+
+int
+region_sink_find(const struct region *r, const char *name)
+{
+	for (int i = 0; i < SINK_PART_MAX; i++) {
+		const struct layout_sink *s = &r->header->sink_name[i];
+
+		if (s->name[0] != '\0' && strncmp(s->name, name, sizeof s->name) == 0)
+			return i;
+	}
+	return -1;
 }
 
 struct ring
@@ -287,6 +309,9 @@ region_protect(struct region *r, const struct region_rights *rights)
 	for (uint32_t i = 0; i < r->pages; i++)
 		if ((int)i != rights->page)
 			protect(r->page[i], LAYOUT_PAGE);
+	for (int i = 0; i < SINK_PART_MAX; i++)
+		if (i != rights->sink)
+			protect(r->sink[i], sizeof *r->sink[i]);
 	for (uint32_t i = 0; i < r->slots; i++) {
 		if ((int)i == rights->slot)
 			continue;

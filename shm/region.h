@@ -44,6 +44,7 @@ struct region {
 	struct region_header *header;
 	struct journal_part *journal;
 	struct process_page *page[LAYOUT_PAGES_MAX];
+	struct sink_part *sink[SINK_PART_MAX];
 	struct slot_page *slot[LAYOUT_SLOTS_MAX + 2];
 	uint8_t *ring_data[LAYOUT_SLOTS_MAX + 2]; /* mapped twice, side by side */
 	struct dedup dedup;
@@ -80,17 +81,22 @@ enum region_result region_prepare_slot(struct region *r, uint32_t slot, char *te
     __attribute__((warn_unused_result));
 
 /*
- * Keep PROT_WRITE only for what this process owns.  slot and page: -1 for
- * none.  `journal`: the journal's part.  `dedup`: the table.
+ * Keep PROT_WRITE only for what this process owns.  slot, page and sink: -1
+ * for none.  `journal`: the journal's part.  `dedup`: the table.
  */
 struct region_rights {
 	int slot;
 	int page;
+	int sink;
 	bool journal;
 	bool dedup;
 	bool header;
 };
+#define REGION_RIGHTS_NONE ((struct region_rights){ .slot = -1, .page = -1, .sink = -1 })
 void region_protect(struct region *r, const struct region_rights *rights);
+
+/* Place of the sink of that name, or -1 (only the supervisor gives places). */
+int region_sink_find(const struct region *r, const char *name);
 
 /* The ring of a slot as a value. */
 struct ring region_ring(const struct region *r, uint32_t slot);

@@ -94,6 +94,18 @@ make_slots_and_pages(const char *dir, const struct region_params *p, char *text,
 		page->magic = LAYOUT_MAGIC;
 		(void)munmap(page, LAYOUT_PAGE);
 	}
+	for (uint32_t i = 0; i < SINK_PART_MAX; i++) {
+		size_t len = round_page(sizeof(struct sink_part));
+		struct sink_part *part;
+
+		(void)snprintf(name, sizeof name, "sink.%u", i);
+		part = make_part(dir, name, len, len, p);
+		if (part == NULL)
+			return no_room(dir, name, len, text, size);
+		part->index = i;
+		part->magic = LAYOUT_MAGIC;
+		(void)munmap(part, len);
+	}
 	for (uint32_t i = 0; i < p->slots; i++) {
 		struct slot_page *slot;
 

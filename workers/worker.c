@@ -85,7 +85,7 @@ take_page(struct skeleton *s)
 static void
 protect(struct worker *w)
 {
-	struct region_rights rights = {.slot = -1, .page = -1};
+	struct region_rights rights = REGION_RIGHTS_NONE;
 
 	if (w->ops->rights != NULL)
 		w->ops->rights(w->job, &rights);

@@ -182,7 +182,7 @@ START_TEST(every_role_has_a_row_and_asks_for_no_more_than_it)
 {
 	const enum layout_role role = (enum layout_role)_i;
 	const struct worker_job job = { .role = role, .page = 5, .slot = 2 };
-	struct region_rights rights = { .slot = -1, .page = -1 };
+	struct region_rights rights = REGION_RIGHTS_NONE;
 	const struct role *r = roles_find(role);
 
 	if (role == LAYOUT_ROLE_NONE || role == LAYOUT_ROLE_SUPERVISOR) {
