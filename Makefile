@@ -28,7 +28,8 @@ CFLAGS   = -std=gnu17 -g -fPIE $(OPT_$(MODE)) $(CWARN)
 # vptr checks need the C++ sanitizer runtime, which the C linker does not bring.
 CXXFLAGS = -std=c++17 -g -fPIE $(OPT_$(MODE)) -fno-sanitize=vptr $(WARN)
 LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(filter -fsanitize=%,$(OPT_$(MODE)))
-LIBS     = -levent_core -lsimdjson -lbsd -lstdc++ -lpthread -lm
+LIBS     = -levent_core -lsimdjson -lbsd -lhiredis -lrdkafka -lcurl -lcrypto -llz4 -lzstd -lz \
+           -lstdc++ -lpthread -lm
 
 LIB_C   = $(filter-out daemon/sluiced.c daemon/sluicectl.c, \
             $(wildcard common/*.c shm/*.c workers/*.c daemon/*.c))
@@ -84,9 +85,12 @@ clean:
 	rm -rf build
 
 # What a bare Debian needs, in the order in which people meet it.
-BUILD_NEEDS = gcc g++ make libevent-dev libsimdjson-dev libbsd-dev
+BUILD_NEEDS = gcc g++ make libevent-dev libsimdjson-dev libbsd-dev \
+              libhiredis-dev librdkafka-dev libcurl4-openssl-dev libssl-dev liblz4-dev libzstd-dev \
+              zlib1g-dev
 CHECK_NEEDS = $(BUILD_NEEDS) check libsubunit-dev clang libclang-rt-14-dev cppcheck mandoc spin \
-              strace curl jq socat python3 util-linux procps
+              strace curl jq socat python3 util-linux procps \
+              redis-server clickhouse-server clickhouse-client kcat default-jre-headless maven openssl
 BENCH_NEEDS = $(BUILD_NEEDS) wrk nginx-light curl
 
 .PHONY: run check check-build lint bench mutants install docs

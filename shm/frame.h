@@ -58,6 +58,10 @@ enum frame_attr {
 	FRAME_ATTR_TRACEPARENT = 2,
 	FRAME_ATTR_CLIENT_ADDRESS = 3,
 	FRAME_ATTR_USER_AGENT = 4,
+	/* Of a CONTROL frame that holds what intake refused: */
+	FRAME_ATTR_REASON_CODE = 16,
+	FRAME_ATTR_REASON_TEXT = 17,
+	FRAME_ATTR_POINTER = 18,
 };
 
 enum frame_gap_reason {
