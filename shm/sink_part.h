@@ -101,6 +101,7 @@ struct sink_part {
 	_Atomic uint64_t next_probe_ns;	       /* wall clock; 0: none planned */
 	_Atomic uint64_t failures;	       /* in a row */
 	_Atomic uint64_t is_careful;	       /* 1: one frame at a time, after a death */
+	_Atomic uint64_t sleeping;	       /* enum layout_sleep: may the bell be rung? */
 	_Atomic uint64_t beat_ns; /* CLOCK_MONOTONIC of its last turn: stale means nobody decides */
 	_Atomic uint64_t reading_log; /* 1: catching up from the log */
 	_Alignas(64) struct sink_text reason; /* of the last failure */

@@ -18,8 +18,9 @@
  *		  sink_dead() for its ticket, in any order.  SINK_FULL: it is offered
  *		  again after the next sink_done().  SINK_REFUSED: it can never be sent;
  *		  the kind has called sink_refuse() and it becomes a dead letter.
- *	flush()	  what was taken has waited long enough (rows, bytes or age), or the
- *		  stage drains: send it.  Called again in each turn until it is sent.
+ *	flush()	  what was taken since the last flush is due (rows, bytes or age, or the
+ *		  stage drains): send it.  Called once for it: a kind that cannot send it
+ *		  now remembers, and sends when it can.
  *	attempt() after sink_failed(): the back-off is over, send again what was not
  *		  answered.  A success must lead to sink_succeeded().
  *
@@ -58,6 +59,11 @@ struct sink_event {
 	struct bytes body;
 	uint64_t end; /* position after it */
 	bool is_replay;
+	/* From a range of sink_again(): the skeleton skips nothing, the kind decides
+	 * by what it noted when it sent this the first time, and calls sink_skip()
+	 * for what it left out then.  `verdict` is what the skeleton would say today. */
+	bool is_again;
+	enum sink_outcome verdict; /* SINK_DELIVERED: wanted; SINK_SKIPPED, SINK_LATE */
 };
 
 /* The value at a place of the header, as it stands in the body; {NULL,0}: absent. */
@@ -124,6 +130,9 @@ void sink_hold(struct sink *s, bool hold);
 void sink_done(struct sink *s, uint64_t ticket, uint64_t n);
 /* Another node had it first: for the claiming sink. */
 void sink_late(struct sink *s, uint64_t ticket);
+/* Not for this destination after all: of an event that is_again, or one the
+ * destination asks to drop.  Counts as late when its verdict was that, else skipped. */
+void sink_skip(struct sink *s, uint64_t ticket);
 /*
  * It can never be delivered: becomes a dead letter, durable before the cursor passes.
  * code: "data_error", "too_large", "http_4xx", ...; text: the destination's own words.
