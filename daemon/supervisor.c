@@ -106,7 +106,9 @@ make_env(struct supervisor *s)
 	e->journal_bell = bell_new();
 	for (uint32_t i = 0; i < s->region.slots; i++)
 		e->slot_bell[i] = bell_new();
-	if (e->journal_bell == -1 || e->slot_bell[s->region.slots - 1] == -1)
+	for (int i = 0; i < SINK_PART_MAX; i++)
+		e->sink_bell[i] = bell_new();
+	if (e->journal_bell == -1 || e->sink_bell[SINK_PART_MAX - 1] == -1)
 		fatal("cannot make doorbells: %s: raise `ulimit -n`", strerror(errno));
 }
 

@@ -15,6 +15,7 @@
  *	Writes struct journal_part.
  */
 #include "workers/journal_parts.h"
+#include "workers/sink_bell.h"
 
 #include "common/crashpoint.h"
 #include "common/log.h"
@@ -373,7 +374,9 @@ journal_commit(struct journal *j)
 	 * at the mark, and must find it. */
 	publish_retired(j);
 	publish(j, j->part_list, n);
-	if (n > 0)
+	if (n > 0) {
 		ring_waiting(j);
+		sink_bell_ring(j->w->env, true);
+	}
 	return true;
 }

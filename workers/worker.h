@@ -54,6 +54,7 @@ struct worker_env {
 	int lifeline_fd; /* read end of the supervisor's pipe */
 	int journal_bell;
 	int slot_bell[LAYOUT_SLOTS_MAX + 2];
+	int sink_bell[SINK_PART_MAX]; /* by the place of the sink; -1: none */
 	int listen_fd[CONFIG_LISTEN_MAX][CONFIG_BIND_MAX]; /* -1: none */
 	int admin_fd[CONFIG_BIND_MAX];
 	int stats_fd;		 /* runtime-dir/stats.sock, listening */
