@@ -43,6 +43,9 @@ struct deadletter_info {
 	uint64_t first_ns, last_ns; /* wall clock: first and last attempt */
 	uint32_t stream;
 	uint64_t pos, seq;
+	/* Not kept: refused again when it was sent again on request, so that a record
+	 * of it which is there already does not stand for this one. */
+	bool is_replay;
 };
 
 struct deadletter_writer;
@@ -50,11 +53,13 @@ struct deadletter_writer;
 /*
  * state_dir/deadletter/stage, made when it is not there, owned by uid:gid ((uid_t)-1: as
  * it comes).  NULL with errno.  A torn record at the end of the newest file is cut.
- * A record of (stream, pos) that is already there after a crash is not written twice.
+ * A record of (stream, pos) that is already there after a crash is not written twice
+ * (the newest two files are looked at; 64 MiB each).
  */
 struct deadletter_writer *deadletter_writer_open(const char *state_dir, const char *stage,
     uid_t uid, gid_t gid);
-/* Buffer one record; 0 or -1 with errno.  frame: the frame's bytes, may be empty. */
+/* Buffer one record; 0 or -1 with errno.  frame: the frame's bytes, may be empty.  The
+ * stage is the writer's, whatever info says.  Beyond 16 MiB it syncs first. */
 int deadletter_writer_add(struct deadletter_writer *w, const struct deadletter_info *info,
     struct bytes frame) __attribute__((warn_unused_result));
 /* All that was added is on the disk; 0 or -1 with errno: try again later, no cursor moves. */
