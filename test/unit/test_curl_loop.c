@@ -29,6 +29,8 @@ static struct event_base *base;
 static struct curl_loop *loop;
 static char url[64];
 static unsigned woken;
+static const struct bytes x = { (const uint8_t *)"x", 1 };
+static const struct bytes abc = { (const uint8_t *)"abc", 3 };
 
 /*---- The server: answers every request with `answer`, then does `after` */
 
@@ -339,7 +341,7 @@ START_TEST(a_refused_connection_did_not_arrive)
 	event_del(server.accepting);
 	close(server.fd);
 	server.fd = -1;
-	ask((struct curl_request){ .body = &BYTES_LIT("x"), .pieces = 1 });
+	ask((struct curl_request){ .body = &x, .pieces = 1 });
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(!got.may_have_arrived);
 	ck_assert_str_ne(got.error, "");
@@ -349,7 +351,7 @@ END_TEST
 START_TEST(a_server_that_dies_with_a_request_may_have_it)
 {
 	answers("", AFTER_CLOSE_AT_ONCE);
-	ask((struct curl_request){ .body = &BYTES_LIT("x"), .pieces = 1 });
+	ask((struct curl_request){ .body = &x, .pieces = 1 });
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(got.may_have_arrived);
 	ck_assert_uint_eq(server.requests, 1);
@@ -359,7 +361,7 @@ END_TEST
 START_TEST(a_server_that_hangs_is_a_time_out)
 {
 	answers("", AFTER_HANG);
-	ask((struct curl_request){ .body = &BYTES_LIT("x"), .pieces = 1, .timeout_ms = 50 });
+	ask((struct curl_request){ .body = &x, .pieces = 1, .timeout_ms = 50 });
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(got.is_timeout);
 	ck_assert(got.may_have_arrived);
@@ -369,7 +371,7 @@ END_TEST
 START_TEST(half_an_answer_is_none)
 {
 	answers("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", AFTER_CLOSE);
-	ask((struct curl_request){ .body = &BYTES_LIT("x"), .pieces = 1 });
+	ask((struct curl_request){ .body = &x, .pieces = 1 });
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(got.may_have_arrived);
 	ck_assert_str_eq(got.body, "half");
@@ -382,7 +384,7 @@ START_TEST(a_kept_connection_that_was_closed_is_replaced)
 	for (int i = 0; i < 5; i++) {
 		unsigned closed = server.closed;
 
-		ask((struct curl_request){ .body = &BYTES_LIT("abc"), .pieces = 1 });
+		ask((struct curl_request){ .body = &abc, .pieces = 1 });
 		turn_until(&server.closed, closed + 1);
 		ck_assert_msg(got.status == 200, "%d: %s", i, got.error);
 		ck_assert_int_eq(got.status, 200);
@@ -417,7 +419,7 @@ START_TEST(a_cancelled_request_is_not_heard_of_again)
 	struct curl_call *c;
 
 	answers("", AFTER_HANG);
-	c = send_request((struct curl_request){ .body = &BYTES_LIT("x"), .pieces = 1 });
+	c = send_request((struct curl_request){ .body = &x, .pieces = 1 });
 	turn_until(&server.requests, 1);
 	ck_assert_uint_eq(curl_loop_running(loop), 1);
 	curl_loop_cancel(loop, c);
@@ -466,7 +468,7 @@ END_TEST
 START_TEST(a_name_that_does_not_resolve_is_no_answer)
 {
 	/* RFC 6761: never resolves. */
-	ask((struct curl_request){ .url = "http://sluice.invalid/", .body = &BYTES_LIT("x"),
+	ask((struct curl_request){ .url = "http://sluice.invalid/", .body = &x,
 	    .pieces = 1 });
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(!got.may_have_arrived);
@@ -477,7 +479,7 @@ START_TEST(freeing_ends_what_runs)
 {
 	answers("", AFTER_HANG);
 	for (int i = 0; i < 12; i++)
-		send_request((struct curl_request){ .body = &BYTES_LIT("x"), .pieces = 1 });
+		send_request((struct curl_request){ .body = &x, .pieces = 1 });
 	turn_until(&server.requests, 8);
 	/* No more connections than were allowed; the others wait. */
 	ck_assert_uint_eq(server.accepted, 8);
