@@ -6,10 +6,11 @@
 #       k.pause(); k.cont()          # SIGSTOP, SIGCONT
 #
 # Each listens on 127.0.0.1 only, has its folder on /dev/shm, and start() returns when it
-# answers.  A server that cannot be had raises Unavailable with the reason: a test says SKIP.
+# answers.  A server that cannot be had raises Unavailable with the reason, which Suite.run() prints as a SKIP.
 # From the shell: test/servers/NAME (see there).
 import fcntl, json, os, random, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 import base64, ctypes, urllib.error, urllib.parse, urllib.request
+from place import Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = os.path.join(os.path.dirname(HERE), "servers")
@@ -22,7 +23,7 @@ CHDB_VERSION = "3.4.0"
 PR_SET_PDEATHSIG = 1
 
 
-class Unavailable(Exception):
+class Unavailable(Skip):
     """The server cannot be had on this machine; the text says why."""
 
 
@@ -349,6 +350,8 @@ class Kafka(Server):
             "num.partitions": partitions, "log.dirs": os.path.join(self.dir, "data"),
             "auto.create.topics.enable": "true" if auto_create else "false",
             "num.network.threads": 2, "num.io.threads": 4, "log.cleaner.enable": "false",
+            # A killed broker may come back when its old life has timed out.
+            "broker.session.timeout.ms": 1500, "broker.heartbeat.interval.ms": 300,
             "log.segment.bytes": 256 << 20, "log.index.size.max.bytes": 1 << 20,
         }
         if message_max_bytes:

@@ -12,7 +12,7 @@
 #                 skip    requests it lets pass first (0)       times     how often it acts (always)
 #                 status  (200)    headers {}    body ""    delay_ms  before the answer
 #                 do      answer | hang (no answer, the connection stays) | close (no answer)
-#                         | cut (half of an answer, then close)
+#                         | cut (an answer with half of its body, then close)
 # No rule fits: 200 with an empty body.
 import asyncio, base64, json, os, signal, ssl, sys, time
 
@@ -91,12 +91,12 @@ async def one(reader, writer, connection):
         if what == "close":
             return False
         status = rule.get("status", 200)
-        answer = rule.get("body", "").encode()
+        answer = rule.get("body", "x" * 64 if what == "cut" else "").encode()
         fields = {"Content-Length": str(len(answer)), **rule.get("headers", {})}
         out = ("HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Whatever")) + "".join(
             "%s: %s\r\n" % i for i in fields.items())).encode() + b"\r\n" + answer
         if what == "cut":
-            writer.write(out[:len(out) // 2])
+            writer.write(out[:-len(answer) // 2])
             await writer.drain()
             return False
         writer.write(out)
