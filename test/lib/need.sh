@@ -9,7 +9,8 @@ done
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
 	if sudo -n true 2>/dev/null; then
-		as_root='sudo -n'
+		# sudo does not hand the environment on.
+		as_root='sudo -n env DEBIAN_FRONTEND=noninteractive'
 	else
 		echo "These packages are missing; please run: apt-get install$missing" >&2
 		exit 1

@@ -1,5 +1,5 @@
 # place.py - a private sluiced for one test: folders, free ports, start, stop.
-import json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+import ctypes, json, os, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.join(ROOT, "build", os.environ.get("MODE", "release"))
@@ -21,8 +21,18 @@ def wait_for(condition, what, seconds=30):
     raise AssertionError("waited in vain for " + what)
 
 
+def die_with_us():
+    """For preexec_fn: who started the process is gone, then so is it.  The kernel means the
+    thread that forked, so only the main thread may ask for it."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    libc = ctypes.CDLL(None)
+    return lambda: libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Place:
-    def __init__(self, listen="", journal="", dedup="", glob="", processes=2, state=None):
+    def __init__(self, listen="", journal="", dedup="", glob="", processes=2, state=None,
+                 sections=""):
         self.dir = tempfile.mkdtemp(prefix="sluice-it.")
         self.run = tempfile.mkdtemp(prefix="sluice-it.", dir="/dev/shm")
         self.state = state or os.path.join(self.dir, "state")
@@ -30,7 +40,7 @@ class Place:
         self.conf = os.path.join(self.dir, "sluice.conf")
         self.log = os.path.join(self.dir, "log")
         self.options = dict(listen=listen, journal=journal, dedup=dedup, glob=glob,
-                            processes=processes)
+                            processes=processes, sections=sections)
         self.write()
         self.daemon = None
 
@@ -55,13 +65,14 @@ dedup
 {o['dedup']}
 admin
     bind 127.0.0.1:{self.admin}
+{o['sections']}
 """)
 
     def start(self, *more, env=None, prefix=()):
         self.daemon = subprocess.Popen(
             [*prefix, os.path.join(BUILD, "sluiced"), "-c", self.conf, *more],
             stderr=open(self.log, "a"), stdin=subprocess.DEVNULL,
-            env={**os.environ, **(env or {})}, start_new_session=True)
+            env={**os.environ, **(env or {})}, start_new_session=True, preexec_fn=die_with_us())
         wait_for(lambda: self.is_ready() or self.daemon.poll() is not None, "sluiced to be ready")
         if self.daemon.poll() is not None:
             raise AssertionError("sluiced ended: " + open(self.log).read())
@@ -187,6 +198,8 @@ class Suite:
 
     def __init__(self):
         self.passed, self.failed, self.skipped = 0, 0, 0
+        # Whoever ends us wants our folders and servers gone, too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def run(self, name, function, *args):
         try:

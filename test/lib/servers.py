@@ -6,11 +6,12 @@
 #       k.pause(); k.cont()          # SIGSTOP, SIGCONT
 #
 # Each listens on 127.0.0.1 only, has its folder on /dev/shm, and start() returns when it
-# answers.  A server that cannot be had raises Unavailable with the reason, which Suite.run() prints as a SKIP.
+# answers.  A server that cannot be had raises Unavailable with the reason, which Suite.run()
+# prints as a SKIP.
 # From the shell: test/servers/NAME (see there).
-import fcntl, json, os, random, shutil, signal, socket, subprocess, sys, tempfile, threading, time
-import base64, ctypes, urllib.error, urllib.parse, urllib.request
-from place import Skip
+import fcntl, json, os, random, shutil, signal, socket, subprocess, sys, tempfile, time
+import base64, urllib.error, urllib.parse, urllib.request
+from place import Skip, die_with_us
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAMS = os.path.join(os.path.dirname(HERE), "servers")
@@ -20,7 +21,6 @@ PREFIX = "sluice-server."
 MARK = "SLUICE_TEST_SERVER"  # in each server's environment: its folder
 KAFKA_VERSION = "4.1.1"
 CHDB_VERSION = "3.4.0"
-PR_SET_PDEATHSIG = 1
 
 
 class Unavailable(Skip):
@@ -62,7 +62,7 @@ class Server:
         self.own_dir = dir is None
         self.dir = dir or tempfile.mkdtemp(prefix=PREFIX, dir=memory_folder())
         os.makedirs(self.dir, exist_ok=True)
-        self.fixed_port = port
+        self.is_fixed = port is not None
         self.port = port or free_port()
         self.detached = detached
         self.process = None
@@ -76,9 +76,6 @@ class Server:
     def command(self):
         raise NotImplementedError
 
-    def environment(self):
-        return {}
-
     def is_answering(self):
         raise NotImplementedError
 
@@ -90,38 +87,35 @@ class Server:
 
     def start(self):
         """Start, or start again on the same port with the same folder; returns self."""
+        self.begin()
+        return self.wait_answering()
+
+    def begin(self):
+        """The first half of start(), so that several can start at the same time."""
         assert self.process is None, "it runs already"
-        tries = 1 if self.fixed_port else 5
-        for left in reversed(range(tries)):
-            if self.launch():
-                self.fixed_port = self.port  # others know it now
-                return self
-            if left:
-                self.port = free_port()  # somebody was faster
-        text = open(self.log, errors="replace").read()[-3000:]
-        raise RuntimeError("%s did not start: %s" % (self.name, text))
-
-    def launch(self):
         self.prepare()
-        main_thread = threading.current_thread() is threading.main_thread()
-        libc = ctypes.CDLL(None)
-
-        def child():
-            # Who started us is gone: so are we.  The kernel means the thread that
-            # forked, so only the main thread may ask for it.
-            if main_thread and not self.detached:
-                libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir,
-                env={**os.environ, **self.environment(), MARK: self.dir},
-                start_new_session=True, preexec_fn=child)
+                env={**os.environ, MARK: self.dir}, start_new_session=True,
+                preexec_fn=None if self.detached else die_with_us())
+
+    def wait_answering(self):
+        """The second half."""
+        tries = 1 if self.is_fixed else 5
+        while not self.has_answered():
+            tries -= 1
+            if tries == 0:
+                text = open(self.log, errors="replace").read()[-3000:]
+                raise RuntimeError("%s did not start: %s" % (self.name, text))
+            self.port = free_port()  # somebody was faster
+            self.begin()
+        self.is_fixed = True  # others know the port now
+        return self
+
+    def has_answered(self):
         end = time.monotonic() + self.seconds
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                self.process = None
-                return False
+        while time.monotonic() < end and self.process.poll() is None:
             try:
                 if self.is_answering():
                     return True
@@ -495,6 +489,14 @@ class Proxy(Server):
 
     def facts(self):
         return {**super().facts(), "control": self.control}
+
+
+def start_all(*all):
+    """Several at the same time."""
+    for server in all:
+        server.begin()
+    for server in all:
+        server.wait_answering()
 
 
 KINDS = {k.name: k for k in (Redis, ClickHouse, Kafka, Chdb, Httpd, Proxy)}

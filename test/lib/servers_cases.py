@@ -242,8 +242,8 @@ def what_cannot_be_had_is_said():
 def main():
     suite = Suite()
     for test in (redis_keeps_its_port_and_its_data, redis_asks_for_its_password,
-                 a_paused_server_does_not_answer_and_then_does, clickhouse_takes_rows_and_keeps_them,
-                 clickhouse_asks_for_its_password, chdb_takes_rows_and_knows_a_token_again,
+                 a_paused_server_does_not_answer_and_then_does,
+                 clickhouse_takes_rows_and_keeps_them, clickhouse_asks_for_its_password, chdb_takes_rows_and_knows_a_token_again,
                  kafka_takes_records_and_keeps_them, kafka_behind_a_proxy, httpd_notes_requests,
                  httpd_obeys_rules, httpd_speaks_tls, proxy_does_what_it_is_told, from_the_shell,
                  what_cannot_be_had_is_said):

@@ -49,16 +49,19 @@ async function answer(request, body) {
   const encoding = request.headers['content-encoding'];
   if (encoding === 'gzip') body = zlib.gunzipSync(body);
   else if (encoding === 'deflate') body = zlib.inflateSync(body);
-  else if (encoding) throw new Error(`Code: 48. DB::Exception: no ${encoding} here. (NOT_IMPLEMENTED)`);
-  const settings = [...url.searchParams].filter(([k]) => !NOT_SETTINGS.has(k) && !/^param_/.test(k));
+  else if (encoding)
+    throw new Error(`Code: 48. DB::Exception: no ${encoding} here. (NOT_IMPLEMENTED)`);
+  const settings = [...url.searchParams].filter(([k]) =>
+    !NOT_SETTINGS.has(k) && !k.startsWith('param_'));
   await run(`use ${'`' + (url.searchParams.get('database') || 'default').replace(/`/g, '') + '`'}`);
   const match = INSERT.exec(query);
   if (match) {
     // The engine says NO_DATA_TO_INSERT where the server takes nothing gladly.
     return body.length ? insert(match, settings, body) : null;
   }
+  const form = url.searchParams.get('default_format') || 'TabSeparated';
   return run([query, body.toString()].filter((s) => s).join('\n'),
-    request.headers['x-clickhouse-format'] || url.searchParams.get('default_format') || 'TabSeparated');
+    request.headers['x-clickhouse-format'] || form);
 }
 
 async function serve(request, response, body) {
