@@ -19,11 +19,19 @@
 #ifndef COMMON_CRASHPOINT_H
 #define COMMON_CRASHPOINT_H
 
+#include <stddef.h>
+
 #ifdef CRASHPOINTS
 void crashpoint_visit(const char *name);
 #define CRASHPOINT(name) crashpoint_visit(name)
+/* Dies of SIGSEGV at an event that contains the text of $SLUICE_POISON. */
+void crashpoint_poison(const void *event, size_t len);
+#define CRASHPOINT_POISON(event, len) crashpoint_poison(event, len)
 #else
 #define CRASHPOINT(name)                                                                           \
+	do {                                                                                       \
+	} while (0)
+#define CRASHPOINT_POISON(event, len)                                                              \
 	do {                                                                                       \
 	} while (0)
 #endif

@@ -120,6 +120,7 @@ struct sink {
 	bool is_held;  /* a kind that is not ready yet: nothing is read (sink_hold()) */
 	bool is_careful;
 	bool is_draining;
+	bool is_first_life; /* the first process of this sink in this region */
 	struct sink_engine *engine;
 };
 

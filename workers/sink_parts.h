@@ -42,7 +42,10 @@ struct sink_engine {
 	int log_dirfd;
 	int lost_fd; /* STATE/sinks/NAME/lost */
 	bool is_ready;	 /* cursors are there, the log too */
+	bool is_reading; /* the source stands where it should */
 	bool is_stopped; /* the kind was told to stop */
+	bool has_more;	 /* this turn left something to read */
+	uint64_t ring_base, log_base, to_log_base; /* counters of former lives */
 	bool is_changed; /* cursors moved since the last checkpoint */
 	bool was_new;	 /* nothing was known of this sink before */
 	uint64_t checkpoint_at_ns;
@@ -63,7 +66,7 @@ struct sink_engine {
 	/* sink_again() */
 	struct sink_range *again;
 	size_t n_again, again_at;
-	uint64_t again_pos;
+	bool has_begun_again; /* the source stands in again[again_at] */
 
 	/* Careful mode: until each stream has passed what was read before. */
 	uint64_t careful_until[SINK_PART_STREAMS];
@@ -76,7 +79,6 @@ struct sink_engine {
 	struct deadletter_writer *dead;
 	bool is_dead_unsynced;
 	uint64_t dead_retry_ns;
-	uint64_t dead_first_ns; /* when the first attempt of what is in flight was */
 
 	/* Trouble. */
 	bool wants_attempt; /* failed: attempt() when the breaker lets us */
@@ -84,6 +86,7 @@ struct sink_engine {
 	uint64_t drain_until_ns;
 	struct sink_replay *replay;
 	bool is_replaying; /* the lane that is open now */
+	uint64_t lane_fed; /* events since it was opened */
 };
 
 /* sink_state.c */
@@ -91,13 +94,14 @@ void sink_state_open(struct sink *s);  /* with privileges: folder, lock, dead le
 void sink_state_start(struct sink *s); /* maps and files that need none */
 /* Cursors into the window and the source: false: the journal is not ready yet. */
 bool sink_state_begin(struct sink *s);
-void sink_state_new_streams(struct sink *s);
+void sink_state_open_streams(struct sink *s);
 /* 0 or -1 (said). */
 int sink_state_checkpoint(struct sink *s);
 void sink_state_lost(struct sink *s, const struct sink_source_item *item);
 
 /* sink_feed.c */
 void sink_feed_limits(struct sink *s);
+bool sink_feed_may_take(const struct sink *s);
 /* True: there may be more at once. */
 bool sink_feed(struct sink *s);
 bool sink_feed_is_idle(const struct sink *s); /* nothing waits to be read below the limits */
@@ -121,6 +125,8 @@ bool sink_command(struct worker *w, const char *line, struct text_out *out);
 bool sink_replay_wants(const struct sink *s);
 void sink_replay_feed(struct sink *s);
 void sink_replay_account(struct sink *s);
+/* A replayed frame that is in flight, again. */
+bool sink_replay_reread(struct sink *s, const struct sink_entry *entry, struct sink_event *ev);
 uint64_t sink_replay_wait_ns(const struct sink *s); /* until it may feed again; UINT64_MAX: never */
 
 static inline struct sink *

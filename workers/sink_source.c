@@ -32,6 +32,8 @@ sink_source_open(struct sink_source *s, const struct region *r, int log_dirfd)
 	s->log_dirfd = log_dirfd;
 	s->buf_size = FIRST_BUF;
 	s->buf = xcalloc(1, s->buf_size + SINK_SOURCE_PADDING);
+	s->again_size = FIRST_BUF;
+	s->again = xcalloc(1, s->again_size + SINK_SOURCE_PADDING);
 }
 
 static void
@@ -48,7 +50,8 @@ sink_source_close(struct sink_source *s)
 {
 	close_log(s);
 	free(s->buf);
-	s->buf = NULL;
+	free(s->again);
+	s->buf = s->again = NULL;
 }
 
 void
@@ -61,13 +64,13 @@ sink_source_begin(struct sink_source *s, uint32_t stream, uint64_t pos, uint64_t
 }
 
 static void
-make_room(struct sink_source *s, size_t len)
+make_room(uint8_t **buf, size_t *size, size_t len)
 {
-	if (len <= s->buf_size)
+	if (len <= *size)
 		return;
-	free(s->buf);
-	s->buf_size = bytes_round_up(len, FIRST_BUF);
-	s->buf = xcalloc(1, s->buf_size + SINK_SOURCE_PADDING);
+	free(*buf);
+	*size = bytes_round_up(len, FIRST_BUF);
+	*buf = xcalloc(1, *size + SINK_SOURCE_PADDING);
 }
 
 /*--------------------------------------------------------------- any frame */
@@ -84,6 +87,8 @@ deliver(struct sink_source_stream *st, struct sink_source_item *item, uint32_t s
 	bool is_event = h->type == FRAME_EVENT;
 
 	*item = (struct sink_source_item){ .stream = stream, .from = st->pos, .to = to };
+	if (st->seq == SINK_SOURCE_ANY_SEQ)
+		st->seq = h->seq;
 	if (h->seq > st->seq) {
 		item->kind = SINK_SOURCE_LOST;
 		item->count = h->seq - st->seq;
@@ -310,7 +315,7 @@ next_ring(struct sink_source *s, uint32_t i, struct sink_source_item *item)
 			s->ring_frames++;
 			return item->kind;
 		case RING_TOO_LONG:
-			make_room(s, h.frame_len);
+			make_room(&s->buf, &s->buf_size, h.frame_len);
 			continue;
 		default:
 			return SINK_SOURCE_ERROR;
@@ -370,10 +375,10 @@ reread_log(struct sink_source *s, uint32_t stream, uint64_t pos, struct frame_he
 				break;
 			if (kind != LOG_ITEM_FRAME || item.stream != stream || item.h.pos != pos)
 				continue;
-			make_room(s, item.h.frame_len);
-			memcpy(s->buf, item.at, item.h.frame_len);
+			make_room(&s->again, &s->again_size, item.h.frame_len);
+			memcpy(s->again, item.at, item.h.frame_len);
 			*h = item.h;
-			found = s->buf;
+			found = s->again;
 			break;
 		}
 	log_reader_close(&r);
@@ -386,14 +391,14 @@ sink_source_reread(
 {
 	if (stream < s->region->slots) {
 		const struct ring ring = region_ring(s->region, stream);
-		enum ring_result r = ring_guest_copy(&ring, pos, s->buf, s->buf_size, h);
+		enum ring_result r = ring_guest_copy(&ring, pos, s->again, s->again_size, h);
 
 		if (r == RING_TOO_LONG) {
-			make_room(s, h->frame_len);
-			r = ring_guest_copy(&ring, pos, s->buf, s->buf_size, h);
+			make_room(&s->again, &s->again_size, h->frame_len);
+			r = ring_guest_copy(&ring, pos, s->again, s->again_size, h);
 		}
 		if (r == RING_OK)
-			return s->buf;
+			return s->again;
 	}
 	return reread_log(s, stream, pos, h);
 }

@@ -63,6 +63,8 @@ struct sink_source {
 	unsigned burst;
 	uint8_t *buf;
 	size_t buf_size;
+	uint8_t *again; /* of sink_source_reread() */
+	size_t again_size;
 	bool is_log; /* reading the log */
 	bool is_open;
 	unsigned passes; /* through the log without any progress */
@@ -76,7 +78,9 @@ struct sink_source {
 void sink_source_open(struct sink_source *s, const struct region *r, int log_dirfd);
 void sink_source_close(struct sink_source *s);
 
-/* Where a stream is read from; its limit is where it begins. */
+/* Where a stream is read from; its limit is where it begins.  seq: SINK_SOURCE_ANY_SEQ
+ * when nobody knows: the first frame says it. */
+#define SINK_SOURCE_ANY_SEQ UINT64_MAX
 void sink_source_begin(struct sink_source *s, uint32_t stream, uint64_t pos, uint64_t seq);
 static inline void
 sink_source_limit(struct sink_source *s, uint32_t stream, uint64_t limit)
@@ -88,7 +92,7 @@ sink_source_limit(struct sink_source *s, uint32_t stream, uint64_t limit)
 enum sink_source_kind sink_source_next(struct sink_source *s, struct sink_source_item *item);
 
 /* One frame again, by its place; NULL: it cannot be read.  Until the next call of
- * this or of sink_source_next(). */
+ * this. */
 const uint8_t *sink_source_reread(struct sink_source *s, uint32_t stream, uint64_t pos,
     struct frame_header *h);
 

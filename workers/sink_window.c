@@ -65,6 +65,14 @@ sink_window_take(struct sink_window *w, uint32_t stream, uint64_t pos, uint64_t 
 }
 
 void
+sink_window_untake(struct sink_window *w)
+{
+	w->last--;
+	w->next_ticket--;
+	w->bytes -= w->entry[w->last & (w->size - 1)].bytes;
+}
+
+void
 sink_window_pass(struct sink_window *w, uint32_t stream, uint64_t end, uint64_t count,
     enum sink_outcome outcome, unsigned flags)
 {

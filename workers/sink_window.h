@@ -74,6 +74,8 @@ bool sink_window_has_room(const struct sink_window *w);
 /* The ticket it will have is w->next_ticket. */
 void sink_window_take(struct sink_window *w, uint32_t stream, uint64_t pos, uint64_t end,
     uint32_t bytes, uint64_t recv_ns, unsigned flags);
+/* The last one was not taken after all. */
+void sink_window_untake(struct sink_window *w);
 /* Events (or none: a hop) that need nobody. */
 void sink_window_pass(struct sink_window *w, uint32_t stream, uint64_t end, uint64_t count,
     enum sink_outcome outcome, unsigned flags);
