@@ -39,7 +39,8 @@ struct breaker {
 
 void breaker_init(struct breaker *b, uint64_t retry_min_ms, uint64_t retry_max_ms,
     unsigned failures_max, uint64_t open_ms);
-/* May an attempt begin now?  Open becomes half-open when its time has come. */
+/* May an attempt begin now?  Open becomes half-open when its time has come, and then
+ * the answer is yes until the attempt's end is told: it is for the caller to make one. */
 bool breaker_may_try(struct breaker *b, uint64_t now_ns);
 /* An attempt went well: true when that closed the breaker. */
 bool breaker_success(struct breaker *b);

@@ -86,3 +86,25 @@ config_ack_word(enum config_ack ack)
 			return w->word;
 	PANIC("no such ack: %d", (int)ack);
 }
+
+const char *
+config_sink_kind_word(enum config_sink_kind kind)
+{
+	const struct config_word *w;
+
+	for (w = config_table_words(CONFIG_TYPE_SINK_KIND); w->word != NULL; w++)
+		if (w->value == (int)kind)
+			return w->word;
+	PANIC("no such kind of sink: %d", (int)kind);
+}
+
+int
+config_claim_sink(const struct config *cfg)
+{
+	int i;
+
+	for (i = 0; i < cfg->sinks; i++)
+		if (cfg->sink[i].kind == CONFIG_SINK_REDIS)
+			return i;
+	return -1;
+}

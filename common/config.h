@@ -200,7 +200,7 @@ struct config_sink {
 
 	/* Where it is and who we are there. */
 	struct config_list server; /* redis: host:port or unix:/path; kafka: host:port; clickhouse, route: URL */
-	char user[CONFIG_NAME_SIZE];
+	char user[64];
 	char password_file[CONFIG_PATH_SIZE];
 	char ca_file[CONFIG_PATH_SIZE];
 	enum config_compression compression;

@@ -12,6 +12,7 @@
 #include "common/config_check.h"
 
 #include "common/config_bind.h"
+#include "common/config_check_parts.h"
 #include "common/config_errors.h"
 #include "common/panic.h"
 #include "common/units.h"
@@ -20,16 +21,14 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* A key of a section that stands in the file (or could). */
-struct subject {
-	int instance;
-	enum config_key_id id;
-};
+#define ONE(section, field) CONFIG_CHECK_ONE(section, field)
+#define OF(at, field)       CONFIG_CHECK_LISTEN(at, field)
 
-#define ONE(section, field)                                                                        \
-	((struct subject){CONFIG_SECTION_##section, CONFIG_KEY_##section##_##field})
-#define OF(listen_at, field)                                                                       \
-	((struct subject){CONFIG_SECTIONS + (listen_at), CONFIG_KEY_listen_##field})
+#define subject    config_check_subject
+#define is_written config_check_is_written
+#define is_good    config_check_is_good
+#define written_of config_check_written_of
+#define complain   config_check_complain
 
 static const struct config_place *
 place_of(const struct config_parser *p, struct subject s)
@@ -37,46 +36,61 @@ place_of(const struct config_parser *p, struct subject s)
 	return &p->keys[s.instance][s.id];
 }
 
-static bool
-is_written(const struct config_parser *p, struct subject s)
+bool
+config_check_is_written(const struct config_parser *p, struct subject s)
 {
 	return place_of(p, s)->file != NULL;
 }
 
-static bool
-is_good(const struct config_parser *p, struct subject s)
+bool
+config_check_is_good(const struct config_parser *p, struct subject s)
 {
 	return !place_of(p, s)->is_bad;
 }
 
-/* Of two keys that do not go together, the one that somebody wrote. */
-static struct subject
-written_of(const struct config_parser *p, struct subject a, struct subject b)
+struct config_check_subject
+config_check_written_of(const struct config_parser *p, struct subject a, struct subject b)
 {
 	return is_written(p, a) || !is_written(p, b) ? a : b;
 }
 
-static void complain(const struct config_parser *p, struct subject s, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
 static void
-complain(const struct config_parser *p, struct subject s, const char *fmt, ...)
+complain_at(const struct config_parser *p, struct subject s, const struct config_place *place,
+    const char *fmt, va_list ap)
 {
-	const struct config_place *place = place_of(p, s);
 	char text[768];
-	va_list ap;
 
 	if (place->file == NULL)
 		place = &p->opened[s.instance];
-	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
 	if (place->file != NULL)
 		config_errors_add(p->errs, "%s:%d: %s: %s", place->file, place->line,
 		    config_table_keys[s.id].name, text);
 	else
 		config_errors_add(
 		    p->errs, "%s: %s: %s", p->names[0], config_table_keys[s.id].name, text);
+}
+
+void
+config_check_complain(const struct config_parser *p, struct subject s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain_at(p, s, place_of(p, s), fmt, ap);
+	va_end(ap);
+}
+
+void
+config_check_complain_line(
+    const struct config_parser *p, struct subject s, int at, const char *fmt, ...)
+{
+	const struct config_place *place = config_parse_line_place(p, s.instance, s.id, at);
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain_at(p, s, place != NULL ? place : place_of(p, s), fmt, ap);
+	va_end(ap);
 }
 
 static const char *
@@ -303,11 +317,12 @@ config_check(struct config_parser *p, const char *name)
 	check_all_binds(p);
 	if (p->cfg->listens > 0)
 		check_streams(p);
-	else if (p->opened[CONFIG_PARSE_SPARE].file == NULL)
+	else if (!p->has_bad_listen)
 		config_errors_add(p->errs,
 		    "%s: there is no listener: write \"listen public\" and below it "
 		    "\"bind 0.0.0.0:3001\"",
 		    name);
 	check_journal(p);
 	check_paths(p);
+	config_check_sinks(p);
 }

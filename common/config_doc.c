@@ -19,6 +19,7 @@ argument(enum config_type type)
 {
 	switch (type) {
 	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_COUNT:
 		return "number";
 	case CONFIG_TYPE_SIZE:
 	case CONFIG_TYPE_POWER:
@@ -33,6 +34,12 @@ argument(enum config_type type)
 		return "mode";
 	case CONFIG_TYPE_STRING:
 		return "name";
+	case CONFIG_TYPE_LIST:
+		return "text";
+	case CONFIG_TYPE_WORDS:
+		return "words";
+	case CONFIG_TYPE_CONDITION:
+		return "condition";
 	default:
 		return "word";
 	}
@@ -56,22 +63,93 @@ print_text(const char *text, FILE *to)
 }
 
 static void
+print_quoted(const char *text, FILE *to)
+{
+	const char *p;
+
+	for (p = text; *p != '\0'; p++)
+		(void)fputs(*p == '\n' ? "\n.Ql " : (char[2]){*p, '\0'}, to);
+}
+
+/* A key that only some kinds of sink have. */
+static void
+print_kinds(const struct config_key *key, FILE *to)
+{
+	const struct config_word *w = config_table_words(CONFIG_TYPE_SINK_KIND);
+	bool is_first = true;
+
+	if (key->section != CONFIG_SECTION_sink || key->kinds == (1U << CONFIG_SINK_KINDS) - 1)
+		return;
+	(void)fputs("Kinds:\n", to);
+	for (; w->word != NULL; w++) {
+		if ((key->kinds & 1U << w->value) == 0)
+			continue;
+		(void)fprintf(to, "%s.Cm %s", is_first ? "" : " ,\n", w->word);
+		is_first = false;
+	}
+	(void)fputs(" .\n", to);
+}
+
+static bool
+has_default_by_kind(const struct config_key *key)
+{
+	int kind;
+
+	for (kind = 1; kind < CONFIG_SINK_KINDS; kind++)
+		if (key->default_of[kind] != NULL && (key->kinds & 1U << kind) != 0 &&
+		    (key->kinds & 1) != 0)
+			return true;
+	return false;
+}
+
+static void
+print_default(const struct config_key *key, FILE *to)
+{
+	const struct config_word *w = config_table_words(CONFIG_TYPE_SINK_KIND);
+	const char *text;
+
+	if (key->section == CONFIG_SECTION_sink && key->type == CONFIG_TYPE_SINK_KIND)
+		return;
+	if (has_default_by_kind(key)) {
+		(void)fputs("The default is\n", to);
+		for (; w->word != NULL; w++) {
+			text = config_table_default(key, (enum config_sink_kind)w->value);
+			if (text[0] != '\0')
+				(void)fprintf(to, ".Ql %s\nfor %s%s\n", text, w->word,
+				    w[1].word == NULL ? "." : ",");
+			else
+				(void)fprintf(to, "none for %s%s\n", w->word,
+				    w[1].word == NULL ? "." : ",");
+		}
+		return;
+	}
+	text = config_table_default(key, (enum config_sink_kind)__builtin_ctz(key->kinds));
+	if (text[0] == '\0')
+		return;
+	(void)fprintf(to, "The default is\n.Ql ");
+	print_quoted(text, to);
+	(void)fputs(" .\n", to);
+}
+
+static void
 print_key(const struct config_key *key, FILE *to)
 {
 	char range[CONFIG_VALUE_WHY_SIZE];
 
 	(void)fprintf(to, ".It Cm %s Ar %s\n", key->name, argument(key->type));
 	print_text(key->text, to);
+	print_kinds(key, to);
 	if (key->type == CONFIG_TYPE_BIND)
 		(void)fprintf(to, "May be given %lld times.\n", (long long)key->max);
+	if (config_table_is_list(key->type))
+		(void)fprintf(to, "May be given %d times.\n", CONFIG_LIST_MAX);
 	config_value_range(key, range);
 	if (range[0] != '\0') {
 		range[0] =
 		    (char)(range[0] >= 'a' && range[0] <= 'z' ? range[0] - 'a' + 'A' : range[0]);
 		(void)fprintf(to, "%s.\n", range);
 	}
-	if (key->default_text[0] != '\0')
-		(void)fprintf(to, "The default is\n.Ql %s .\n", key->default_text);
+	print_default(key, to);
 }
 
 void

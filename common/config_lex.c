@@ -81,6 +81,7 @@ replace(struct config_lex *lex, struct input *in)
 			return false;
 	}
 	in->p = to + 1;
+	lex->is_replaced = true;
 	return true;
 }
 
@@ -132,6 +133,8 @@ config_lex_line(struct config_lex *lex, const char *line, size_t len, char why[C
 
 	lex->n = 0;
 	lex->len = 0;
+	lex->values_from = lex->values_to = 0;
+	lex->is_replaced = false;
 	for (i = 0; i < len; i++) {
 		if (!is_control(line[i]))
 			continue;
@@ -147,11 +150,14 @@ config_lex_line(struct config_lex *lex, const char *line, size_t len, char why[C
 		if (lex->n == CONFIG_LEX_WORDS_MAX)
 			return refuse(&in, "more than 64 words in a line");
 		lex->word[lex->n] = lex->text + lex->len;
+		if (lex->n == 1)
+			lex->values_from = (size_t)(in.p - line);
 		if (!take_word(lex, &in, lex->n > 0 && has_values) || !put(lex, &in, '\0'))
 			return false;
 		/* What follows the name of a section is a name, not a value. */
 		if (lex->n == 0 && config_table_section(lex->word[0]) != CONFIG_SECTIONS)
 			has_values = false;
 		lex->n++;
+		lex->values_to = (size_t)(in.p - line);
 	}
 }

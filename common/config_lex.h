@@ -29,6 +29,8 @@
 struct config_lex {
 	int n;
 	const char *word[CONFIG_LEX_WORDS_MAX]; /* into `text` */
+	size_t values_from, values_to; /* bytes of the line: from its second word to its last */
+	bool is_replaced;              /* there was a ${NAME} */
 	size_t len;
 	char text[2 * CONFIG_LINE_MAX_BYTES];
 };

@@ -20,6 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STR(x)  #x
+#define XSTR(x) STR(x)
+
 /* At the line that is being read. */
 static void complain(struct config_parser *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -41,7 +44,23 @@ complain(struct config_parser *p, const char *fmt, ...)
 int
 config_parse_instance(enum config_section section, int at)
 {
-	return section == CONFIG_SECTION_listen ? CONFIG_SECTIONS + at : (int)section;
+	if (section == CONFIG_SECTION_listen)
+		return CONFIG_PARSE_LISTENS + at;
+	if (section == CONFIG_SECTION_sink)
+		return CONFIG_PARSE_SINKS + at;
+	return (int)section;
+}
+
+const struct config_place *
+config_parse_line_place(
+    const struct config_parser *p, int instance, enum config_key_id id, int at)
+{
+	const struct config_line_place *line;
+
+	for (line = p->lines; line < p->lines + p->lines_n; line++)
+		if (line->instance == instance && line->id == id && line->at == at)
+			return &line->place;
+	return NULL;
 }
 
 static struct config_place
@@ -53,17 +72,11 @@ here(const struct config_parser *p)
 static void
 set_defaults(enum config_section section, void *base)
 {
-	char why[CONFIG_VALUE_WHY_SIZE];
 	const struct config_key *key;
 
-	for (key = config_table_keys; key < config_table_keys + CONFIG_KEYS; key++) {
-		if (key->section != section)
-			continue;
-		if (key->type == CONFIG_TYPE_BIND && key->default_text[0] == '\0')
-			continue;
-		if (!config_value_set(key, base, key->default_text, why))
-			PANIC("the default of %s: %s", key->name, why);
-	}
+	for (key = config_table_keys; key < config_table_keys + CONFIG_KEYS; key++)
+		if (key->section == section)
+			config_value_default(key, base, CONFIG_SINK_REDIS);
 }
 
 void
@@ -89,6 +102,8 @@ config_parse_done(struct config_parser *p)
 		free(p->names[--p->names_n]);
 	free(p->lex);
 	p->lex = NULL;
+	free(p->lines);
+	p->lines = NULL;
 }
 
 static bool
@@ -105,54 +120,107 @@ open_spare(struct config_parser *p)
 {
 	memset(&p->spare, 0, sizeof p->spare);
 	memset(p->keys[CONFIG_PARSE_SPARE], 0, sizeof p->keys[CONFIG_PARSE_SPARE]);
-	set_defaults(CONFIG_SECTION_listen, &p->spare);
+	set_defaults(p->section, &p->spare);
 	p->instance = CONFIG_PARSE_SPARE;
 	p->base = &p->spare;
 	p->opened[CONFIG_PARSE_SPARE] = here(p);
+	if (p->section == CONFIG_SECTION_listen)
+		p->has_bad_listen = true;
 }
 
-static void
-open_listen(struct config_parser *p, const char *name)
+/* Names of stages that are none of a sink. */
+static bool
+is_reserved(const char *name)
+{
+	static const char *const words[] = {
+	    "journal", "admin", "deadletter", "sluiced", "supervisor", "intake"};
+	static const char *const beginnings[] = {"http", "heir"};
+	size_t i;
+
+	for (i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(name, words[i]) == 0)
+			return true;
+	for (i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++)
+		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	return false;
+}
+
+/* What the named sections differ in. */
+struct named {
+	const char *section, *example, *one, *many, *advice;
+	int max, *n;
+};
+
+static struct named
+named_of(struct config_parser *p)
+{
+	if (p->section == CONFIG_SECTION_sink)
+		return (struct named){
+		    "sink", "analytics", "sink", "sinks", "", CONFIG_SINK_MAX, &p->cfg->sinks};
+	return (struct named){"listen", "public", "listener", "listeners",
+	    "; one may have " XSTR(CONFIG_BIND_MAX) " bind lines", CONFIG_LISTEN_MAX,
+	    &p->cfg->listens};
+}
+
+/* Each struct of a named section begins with its name. */
+_Static_assert(offsetof(struct config_listen, name) == 0, "the name comes first");
+_Static_assert(offsetof(struct config_sink, name) == 0, "the name comes first");
+
+/* May a section of this name be opened?  If not, says why. */
+static bool
+has_good_name(struct config_parser *p, const struct named *of, const char *name)
 {
 	char q[CONFIG_ERRORS_QUOTE_SIZE];
-	struct config_listen *listen;
 	const struct config_place *first;
 	int i;
 
 	if (name == NULL) {
-		complain(p, "listen: a name is missing (try listen public)");
-		open_spare(p);
-		return;
+		complain(p, "%s: a name is missing (try %s %s)", of->section, of->section,
+		    of->example);
+		return false;
 	}
 	if (!is_name(name)) {
 		complain(p,
-		    "listen: %s is not a name: write 1 to 32 lower-case letters, digits or hyphens",
-		    config_errors_quote(name, q));
-		open_spare(p);
-		return;
+		    "%s: %s is not a name: write 1 to 32 lower-case letters, digits or hyphens",
+		    of->section, config_errors_quote(name, q));
+		return false;
 	}
-	for (i = 0; i < p->cfg->listens; i++) {
-		if (strcmp(p->cfg->listen[i].name, name) != 0)
+	if (p->section == CONFIG_SECTION_sink && is_reserved(name)) {
+		complain(p, "sink: \"%s\" is the name of another stage: choose another one", name);
+		return false;
+	}
+	for (i = 0; i < *of->n; i++) {
+		if (strcmp(config_table_base(p->cfg, p->section, i), name) != 0)
 			continue;
-		first = &p->opened[config_parse_instance(CONFIG_SECTION_listen, i)];
-		complain(p, "listen: \"%s\" is the name of another listener (%s:%d)", name,
-		    first->file, first->line);
+		first = &p->opened[config_parse_instance(p->section, i)];
+		complain(p, "%s: \"%s\" is the name of another %s (%s:%d)", of->section, name,
+		    of->one, first->file, first->line);
+		return false;
+	}
+	if (*of->n == of->max) {
+		complain(p, "%s: at most %d %s are possible%s", of->section, of->max, of->many,
+		    of->advice);
+		return false;
+	}
+	return true;
+}
+
+static void
+open_named(struct config_parser *p, const char *name)
+{
+	struct named of = named_of(p);
+
+	if (!has_good_name(p, &of, name)) {
 		open_spare(p);
 		return;
 	}
-	if (p->cfg->listens == CONFIG_LISTEN_MAX) {
-		complain(p, "listen: at most %d listeners are possible; one may have %d bind lines",
-		    CONFIG_LISTEN_MAX, CONFIG_BIND_MAX);
-		open_spare(p);
-		return;
-	}
-	listen = &p->cfg->listen[p->cfg->listens];
-	(void)snprintf(listen->name, sizeof listen->name, "%s", name);
-	set_defaults(CONFIG_SECTION_listen, listen);
-	p->instance = config_parse_instance(CONFIG_SECTION_listen, p->cfg->listens);
-	p->base = listen;
+	p->base = config_table_base(p->cfg, p->section, *of.n);
+	(void)snprintf(p->base, CONFIG_NAME_SIZE, "%s", name);
+	set_defaults(p->section, p->base);
+	p->instance = config_parse_instance(p->section, *of.n);
 	p->opened[p->instance] = here(p);
-	p->cfg->listens++;
+	++*of.n;
 }
 
 static void
@@ -167,7 +235,7 @@ open_section(struct config_parser *p, enum config_section section)
 		complain(p, "%s: %s; keys stand in lines of their own", row->name,
 		    row->is_named ? "nothing follows the name" : "this section takes no name");
 	if (row->is_named) {
-		open_listen(p, lex->n > 1 ? lex->word[1] : NULL);
+		open_named(p, lex->n > 1 ? lex->word[1] : NULL);
 		return;
 	}
 	p->instance = config_parse_instance(section, 0);
@@ -182,15 +250,76 @@ open_section(struct config_parser *p, enum config_section section)
 
 /*-------------------------------------------------------------------- keys */
 
+/* Keeps where the line stands that was just added to a list. */
+static void
+note_line(struct config_parser *p, enum config_key_id id)
+{
+	int at = config_value_lines(&config_table_keys[id], p->base) - 1;
+
+	if (config_table_keys[id].type == CONFIG_TYPE_BIND) {
+		p->binds[p->instance][at] = here(p);
+		return;
+	}
+	/* Grows by doubling: at each power of two there is no room left. */
+	if ((p->lines_n & (p->lines_n - 1)) == 0) {
+		size_t room = p->lines_n == 0 ? 1 : 2 * (size_t)p->lines_n;
+		struct config_line_place *more = xcalloc(room, sizeof *more);
+
+		if (p->lines_n > 0)
+			memcpy(more, p->lines, (size_t)p->lines_n * sizeof *more);
+		free(p->lines);
+		p->lines = more;
+	}
+	p->lines[p->lines_n++] = (struct config_line_place){p->instance, id, at, here(p)};
+}
+
+/* The words of the line as one value into `buf`; NULL: `why` says what is wrong. */
+static const char *
+join_words(const struct config_parser *p, const struct config_key *key,
+    char buf[CONFIG_LINE_MAX_BYTES + 1], char *why)
+{
+	const struct config_lex *lex = p->lex;
+	size_t len = 0;
+	int i;
+
+	if (key->type == CONFIG_TYPE_CONDITION) {
+		if (lex->is_replaced) {
+			(void)snprintf(why, CONFIG_VALUE_WHY_SIZE,
+			    "put the whole condition in quotes: it has a ${...}");
+			return NULL;
+		}
+		len = lex->values_to - lex->values_from;
+		memcpy(buf, p->line + lex->values_from, len);
+	} else {
+		for (i = 1; i < lex->n && len < CONFIG_LINE_MAX_BYTES; i++)
+			len += (size_t)snprintf(buf + len, CONFIG_LINE_MAX_BYTES + 1 - len,
+			    "%s%s", i == 1 ? "" : " ", lex->word[i]);
+		len = len < CONFIG_LINE_MAX_BYTES ? len : CONFIG_LINE_MAX_BYTES;
+	}
+	buf[len] = '\0';
+	return buf;
+}
+
+static bool
+set_value(struct config_parser *p, const struct config_key *key, char *why)
+{
+	const char *text = p->lex->word[1];
+
+	if (p->lex->n > 2 && (text = join_words(p, key, p->joined, why)) == NULL)
+		return false;
+	return config_value_set(key, p->base, text, why);
+}
+
 static void
 take_value(struct config_parser *p, enum config_key_id id)
 {
 	const struct config_key *key = &config_table_keys[id];
 	struct config_place *place = &p->keys[p->instance][id];
 	const struct config_lex *lex = p->lex;
-	const struct config_binds *binds;
+	const char *standard = key->default_of[0];
 	char why[CONFIG_VALUE_WHY_SIZE];
-	bool is_list = key->type == CONFIG_TYPE_BIND;
+	bool is_list = key->type == CONFIG_TYPE_BIND || config_table_is_list(key->type);
+	bool takes_words = key->type == CONFIG_TYPE_WORDS || key->type == CONFIG_TYPE_CONDITION;
 
 	if (place->file != NULL && !is_list) {
 		complain(p, "%s: already given in this section (%s:%d): remove one of the two",
@@ -205,19 +334,18 @@ take_value(struct config_parser *p, enum config_key_id id)
 	}
 	if (lex->n == 1) {
 		complain(p, "%s: a value is missing%s%s%s", key->name,
-		    key->default_text[0] != '\0' ? " (default: " : "", key->default_text,
-		    key->default_text[0] != '\0' ? ")" : "");
+		    standard[0] != '\0' ? " (default: " : "", standard,
+		    standard[0] != '\0' ? ")" : "");
 		place->is_bad = true;
-	} else if (lex->n > 2) {
+	} else if (lex->n > 2 && !takes_words) {
 		complain(p, "%s: takes one value, not %d: %s", key->name, lex->n - 1,
 		    is_list ? "write a line for each" : "put a value that has blanks in quotes");
 		place->is_bad = true;
-	} else if (!config_value_set(key, p->base, lex->word[1], why)) {
+	} else if (!set_value(p, key, why)) {
 		complain(p, "%s: %s", key->name, why);
 		place->is_bad = true;
 	} else if (is_list) {
-		binds = (const void *)((const char *)p->base + key->offset);
-		p->binds[p->instance][binds->n - 1] = here(p);
+		note_line(p, id);
 	}
 }
 
@@ -324,6 +452,7 @@ take_line(struct config_parser *p, const char *line, size_t len)
 	enum config_section section;
 	enum config_key_id id;
 
+	p->line = line;
 	if (len > CONFIG_LINE_MAX_BYTES) {
 		complain(p, "the line has %zu bytes, %d are allowed", len, CONFIG_LINE_MAX_BYTES);
 		return;

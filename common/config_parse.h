@@ -22,16 +22,26 @@
 
 #include <sys/types.h>
 
-/* Sections that can stand in a file: one of each, the listeners, and one that
- * takes what belongs to no listener but must be looked at all the same. */
-#define CONFIG_PARSE_INSTANCES (CONFIG_SECTIONS + CONFIG_LISTEN_MAX + 1)
-#define CONFIG_PARSE_SPARE     (CONFIG_PARSE_INSTANCES - 1)
+/* Sections that can stand in a file: one of each, the listeners, the sinks, and
+ * one that takes what belongs to none but must be looked at all the same. */
+#define CONFIG_PARSE_LISTENS   CONFIG_SECTIONS
+#define CONFIG_PARSE_SINKS     (CONFIG_PARSE_LISTENS + CONFIG_LISTEN_MAX)
+#define CONFIG_PARSE_SPARE     (CONFIG_PARSE_SINKS + CONFIG_SINK_MAX)
+#define CONFIG_PARSE_INSTANCES (CONFIG_PARSE_SPARE + 1)
 
 /* Where a section or key was (first) written; file NULL: nowhere. */
 struct config_place {
 	const char *file;
 	int line;
 	bool is_bad; /* the value was refused: it says nothing */
+};
+
+/* Where a line of a list was written. */
+struct config_line_place {
+	int instance;
+	enum config_key_id id;
+	int at;
+	struct config_place place;
 };
 
 struct config_source; /* a file being read, and the one that included it */
@@ -46,11 +56,21 @@ struct config_parser {
 	enum config_section section; /* CONFIG_SECTIONS: none is open */
 	int instance;
 	void *base;
-	struct config_listen spare;
+	const char *line; /* that is being taken apart */
+	char joined[CONFIG_LINE_MAX_BYTES + 1];
+	union {
+		struct config_listen listen;
+		struct config_sink sink;
+	} spare;
 
 	struct config_place opened[CONFIG_PARSE_INSTANCES];
 	struct config_place keys[CONFIG_PARSE_INSTANCES][CONFIG_KEYS];
 	struct config_place binds[CONFIG_PARSE_INSTANCES][CONFIG_BIND_MAX];
+
+	bool has_bad_listen; /* a listener whose name was refused: there is one, in a way */
+
+	struct config_line_place *lines; /* of all lists */
+	int lines_n;
 
 	char *names[CONFIG_INCLUDE_FILES_MAX]; /* what config_place.file points to */
 	int names_n;
@@ -68,7 +88,11 @@ void config_parse_text(struct config_parser *p, const char *name, const char *te
 void config_parse_source(
     struct config_parser *p, struct config_source *source, const char *text, size_t len);
 
-/* The number of a section among the instances; `at` is the number of the listener. */
+/* The number of a section among the instances; `at` is the number of the listener or sink. */
 int config_parse_instance(enum config_section section, int at);
+
+/* Where the line numbered `at` of a list was written; NULL for a default. */
+const struct config_place *config_parse_line_place(
+    const struct config_parser *p, int instance, enum config_key_id id, int at);
 
 #endif

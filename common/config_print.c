@@ -25,23 +25,21 @@ print_section(const struct config *cfg, enum config_section section, int at, FIL
 	const struct config_section_row *row = &config_table_sections[section];
 	/* Only read; the table speaks of what may be written. */
 	const void *base = config_table_base((struct config *)(uintptr_t)cfg, section, at);
-	const struct config_binds *binds;
 	const struct config_key *key;
 	char text[CONFIG_VALUE_TEXT_SIZE];
 	int i, n;
 
 	if (row->is_named)
-		(void)fprintf(to, "\n%s %s\n", row->name, cfg->listen[at].name);
+		(void)fprintf(to, "\n%s %s\n", row->name,
+		    section == CONFIG_SECTION_sink ? cfg->sink[at].name : cfg->listen[at].name);
 	else
 		(void)fprintf(to, "%s%s\n", section == 0 ? "" : "\n", row->name);
 	for (key = config_table_keys; key < config_table_keys + CONFIG_KEYS; key++) {
 		if (key->section != section)
 			continue;
-		n = 1;
-		if (key->type == CONFIG_TYPE_BIND) {
-			binds = (const void *)((const char *)base + key->offset);
-			n = binds->n;
-		}
+		if (section == CONFIG_SECTION_sink && (key->kinds & 1U << cfg->sink[at].kind) == 0)
+			continue;
+		n = config_value_lines(key, base);
 		for (i = 0; i < n; i++)
 			(void)fprintf(
 			    to, "    %-19s %s\n", key->name, config_value_text(key, base, i, text));
@@ -115,14 +113,15 @@ print_journal(const struct config *cfg, FILE *to)
 void
 config_print(const struct config *cfg, FILE *to)
 {
-	int s, i;
+	int s, i, n;
 
 	for (s = 0; s < CONFIG_SECTIONS; s++) {
 		if (!config_table_sections[s].is_named) {
 			print_section(cfg, (enum config_section)s, 0, to);
 			continue;
 		}
-		for (i = 0; i < cfg->listens; i++)
+		n = s == CONFIG_SECTION_sink ? cfg->sinks : cfg->listens;
+		for (i = 0; i < n; i++)
 			print_section(cfg, (enum config_section)s, i, to);
 	}
 	(void)fputc('\n', to);

@@ -29,6 +29,16 @@
 #define C_ACK       enum config_ack
 #define C_DEDUP_KEY enum config_dedup_key
 #define C_LEVEL     enum log_level
+#define C_COUNT     int64_t
+#define C_YES_NO    int
+#define C_SINK_KIND enum config_sink_kind
+#define C_FROM      enum config_from
+#define C_COMPRESSION enum config_compression
+#define C_PARTITION enum config_partition
+#define C_FORMAT    enum config_format
+#define C_LIST      struct config_list
+#define C_WORDS     struct config_list
+#define C_CONDITION struct config_list
 #define KEY(section, key, type, field, min, max, default, reload, text)                            \
 	_Static_assert(__builtin_types_compatible_p(                                               \
 			   __typeof__(((struct config_##section *)0)->field), C_##type),           \
@@ -41,12 +51,17 @@ const struct config_section_row config_table_sections[CONFIG_SECTIONS] = {
 #include "common/config_keys.def"
 };
 
+#define UNTUPLE(...) __VA_ARGS__
+#define ROW(kinds, section, key, type, field, min, max, default, reload, text)                     \
+	{CONFIG_SECTION_##section, key, CONFIG_TYPE_##type,                                        \
+	    offsetof(struct config_##section, field),                                              \
+	    sizeof(((struct config_##section *)0)->field), min, max, kinds, {UNTUPLE default},     \
+	    CONFIG_RELOAD_##reload, text},
 const struct config_key config_table_keys[CONFIG_KEYS] = {
 #define KEY(section, key, type, field, min, max, default, reload, text)                            \
-	{CONFIG_SECTION_##section, #key, CONFIG_TYPE_##type,                                       \
-	    offsetof(struct config_##section, field),                                              \
-	    sizeof(((struct config_##section *)0)->field), min, max, default,                      \
-	    CONFIG_RELOAD_##reload, text},
+	ROW(~0U, section, #key, type, field, min, max, (default), reload, text)
+#define SINK_KEY(kinds, key, type, field, min, max, default, reload, text)                         \
+	ROW(kinds, sink, #key, type, field, min, max, default, reload, text)
 #include "common/config_keys.def"
 };
 
@@ -54,11 +69,27 @@ static const struct config_word kinds[] = {{"http", CONFIG_KIND_HTTP}, {NULL, 0}
 static const struct config_word attributes[] = {{"none", CONFIG_ATTRIBUTES_NONE},
     {"request", CONFIG_ATTRIBUTES_REQUEST}, {"all", CONFIG_ATTRIBUTES_ALL}, {NULL, 0}};
 static const struct config_word acks[] = {
-    {"memory", CONFIG_ACK_MEMORY}, {"durable", CONFIG_ACK_DURABLE}, {NULL, 0}};
+    {"memory", CONFIG_ACK_MEMORY}, {"durable", CONFIG_ACK_DURABLE},
+    {"delivered", CONFIG_ACK_DELIVERED}, {NULL, 0}};
 static const struct config_word dedup_keys[] = {{"auto", CONFIG_DEDUP_KEY_AUTO},
     {"id", CONFIG_DEDUP_KEY_ID}, {"tuple", CONFIG_DEDUP_KEY_TUPLE}, {NULL, 0}};
 static const struct config_word levels[] = {{"error", LOG_LEVEL_ERR}, {"warn", LOG_LEVEL_WARN},
     {"notice", LOG_LEVEL_NOTICE}, {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG}, {NULL, 0}};
+static const struct config_word yes_no[] = {{"no", 0}, {"yes", 1}, {NULL, 0}};
+static const struct config_word sink_kinds[] = {{"redis", CONFIG_SINK_REDIS},
+    {"redis-stream", CONFIG_SINK_REDIS_STREAM}, {"clickhouse", CONFIG_SINK_CLICKHOUSE},
+    {"kafka", CONFIG_SINK_KAFKA}, {"route", CONFIG_SINK_ROUTE}, {NULL, 0}};
+static const struct config_word froms[] = {
+    {"now", CONFIG_FROM_NOW}, {"oldest", CONFIG_FROM_OLDEST}, {NULL, 0}};
+static const struct config_word compressions[] = {{"auto", CONFIG_COMPRESSION_AUTO},
+    {"none", CONFIG_COMPRESSION_NONE}, {"gzip", CONFIG_COMPRESSION_GZIP},
+    {"lz4", CONFIG_COMPRESSION_LZ4}, {"zstd", CONFIG_COMPRESSION_ZSTD}, {NULL, 0}};
+static const struct config_word partitions[] = {{"none", CONFIG_PARTITION_NONE},
+    {"hour", CONFIG_PARTITION_HOUR}, {"day", CONFIG_PARTITION_DAY},
+    {"month", CONFIG_PARTITION_MONTH}, {NULL, 0}};
+static const struct config_word formats[] = {{"event", CONFIG_FORMAT_EVENT},
+    {"array", CONFIG_FORMAT_ARRAY}, {"ndjson", CONFIG_FORMAT_NDJSON}, {NULL, 0}};
+_Static_assert(sizeof sink_kinds / sizeof sink_kinds[0] == CONFIG_SINK_KINDS + 1, "a kind lacks");
 
 enum config_section
 config_table_section(const char *name)
@@ -108,9 +139,36 @@ config_table_words(enum config_type type)
 		return dedup_keys;
 	case CONFIG_TYPE_LEVEL:
 		return levels;
+	case CONFIG_TYPE_YES_NO:
+		return yes_no;
+	case CONFIG_TYPE_SINK_KIND:
+		return sink_kinds;
+	case CONFIG_TYPE_FROM:
+		return froms;
+	case CONFIG_TYPE_COMPRESSION:
+		return compressions;
+	case CONFIG_TYPE_PARTITION:
+		return partitions;
+	case CONFIG_TYPE_FORMAT:
+		return formats;
 	default:
 		return NULL;
 	}
+}
+
+bool
+config_table_is_list(enum config_type type)
+{
+	return type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_WORDS ||
+	       type == CONFIG_TYPE_CONDITION;
+}
+
+const char *
+config_table_default(const struct config_key *key, enum config_sink_kind kind)
+{
+	if (key->section == CONFIG_SECTION_sink && key->default_of[kind] != NULL)
+		return key->default_of[kind];
+	return key->default_of[0];
 }
 
 void *
@@ -128,6 +186,11 @@ config_table_base(struct config *cfg, enum config_section section, int at)
 		return &cfg->dedup;
 	case CONFIG_SECTION_admin:
 		return &cfg->admin;
+	case CONFIG_SECTION_sink:
+		assert_that(at >= 0 && at < CONFIG_SINK_MAX);
+		return &cfg->sink[at];
+	case CONFIG_SECTION_deadletter:
+		return &cfg->deadletter;
 	case CONFIG_SECTIONS:
 		break;
 	}

@@ -49,7 +49,18 @@ enum config_type {
 	CONFIG_TYPE_ATTRS,
 	CONFIG_TYPE_ACK,
 	CONFIG_TYPE_DEDUP_KEY,
-	CONFIG_TYPE_LEVEL
+	CONFIG_TYPE_LEVEL,
+	CONFIG_TYPE_COUNT, /* an INT of 64 bits */
+	CONFIG_TYPE_YES_NO,
+	CONFIG_TYPE_SINK_KIND,
+	CONFIG_TYPE_FROM,
+	CONFIG_TYPE_COMPRESSION,
+	CONFIG_TYPE_PARTITION,
+	CONFIG_TYPE_FORMAT,
+	/* May be repeated: */
+	CONFIG_TYPE_LIST,     /* one word a line */
+	CONFIG_TYPE_WORDS,    /* the words of a line, a blank between them */
+	CONFIG_TYPE_CONDITION /* the words of a line as they stand there, quotes and all */
 };
 
 enum config_reload {
@@ -70,7 +81,8 @@ struct config_key {
 	size_t offset; /* in the section's struct */
 	size_t size;   /* of the field */
 	int64_t min, max;
-	const char *default_text;
+	unsigned kinds;                             /* of sinks that have it: 1 << kind */
+	const char *default_of[CONFIG_SINK_KINDS]; /* see config_table_default() */
 	enum config_reload reload;
 	const char *text;
 };
@@ -92,7 +104,13 @@ enum config_key_id config_table_key_anywhere(const char *name);
 /* The words a type allows, ended by a NULL word; NULL if it is not such a type. */
 const struct config_word *config_table_words(enum config_type type);
 
-/* The struct of a section; `at` is the number of the listen section. */
+/* Is it one of those that are kept in a struct config_list? */
+bool config_table_is_list(enum config_type type);
+
+/* The default of a key of a sink of that kind; of any other key whatever the kind. */
+const char *config_table_default(const struct config_key *key, enum config_sink_kind kind);
+
+/* The struct of a section; `at` is the number of the listen or sink section. */
 void *config_table_base(struct config *cfg, enum config_section section, int at);
 
 /*

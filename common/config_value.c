@@ -92,7 +92,7 @@ parse_number(const struct config_key *key, const char *text, int64_t *n, char *w
 		break;
 	default:
 		is_parsed = explain(
-		    units_parse_count(text, n), q, "a whole number", key->default_text, why);
+		    units_parse_count(text, n), q, "a whole number", key->default_of[0], why);
 		break;
 	}
 	if (!is_parsed)
@@ -130,6 +130,7 @@ set_number(const struct config_key *key, void *field, const char *text, char *wh
 		memcpy(field, &size, sizeof size);
 		break;
 	case CONFIG_TYPE_TIME:
+	case CONFIG_TYPE_COUNT:
 		memcpy(field, &n, sizeof n);
 		break;
 	case CONFIG_TYPE_MODE:
@@ -172,25 +173,38 @@ set_word(const struct config_key *key, void *field, const char *text, char *why)
 	return false;
 }
 
+/* Is the length of a text one that the row allows? */
+static bool
+has_length(const struct config_key *key, const char *text, char *why)
+{
+	char q[CONFIG_ERRORS_QUOTE_SIZE];
+	size_t len = strlen(text);
+
+	if (len == 0 && key->min > 0) {
+		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "must not be empty%s%s%s",
+		    key->default_of[0][0] != '\0' ? " (try " : "", key->default_of[0],
+		    key->default_of[0][0] != '\0' ? ")" : "");
+		return false;
+	}
+	if (len > (size_t)key->max) {
+		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%s has %zu bytes, %lld are allowed",
+		    config_errors_quote(text, q), len, (long long)key->max);
+		return false;
+	}
+	return true;
+}
+
 static bool
 set_text(const struct config_key *key, void *field, const char *text, char *why)
 {
 	char q[CONFIG_ERRORS_QUOTE_SIZE];
 	size_t len = strlen(text);
 
-	config_errors_quote(text, q);
-	if (len == 0 && key->min > 0) {
-		(void)snprintf(
-		    why, CONFIG_VALUE_WHY_SIZE, "must not be empty (try %s)", key->default_text);
+	if (!has_length(key, text, why))
 		return false;
-	}
-	if (len > (size_t)key->max) {
-		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%s has %zu bytes, %lld are allowed", q,
-		    len, (long long)key->max);
-		return false;
-	}
 	if (key->type == CONFIG_TYPE_PATH && len > 0 && text[0] != '/') {
-		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%s must begin with /", q);
+		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%s must begin with /",
+		    config_errors_quote(text, q));
 		return false;
 	}
 	/* One folder has one spelling, or comparing them would mislead. */
@@ -199,6 +213,20 @@ set_text(const struct config_key *key, void *field, const char *text, char *why)
 	assert_that(len < key->size);
 	memset(field, 0, key->size);
 	memcpy(field, text, len);
+	return true;
+}
+
+static bool
+add_line(const struct config_key *key, struct config_list *list, const char *text, char *why)
+{
+	if (list->n == CONFIG_LIST_MAX) {
+		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%d lines of it are allowed in a section",
+		    CONFIG_LIST_MAX);
+		return false;
+	}
+	if (!has_length(key, text, why))
+		return false;
+	memcpy(list->at[list->n++], text, strlen(text));
 	return true;
 }
 
@@ -216,6 +244,30 @@ set_bind(const struct config_key *key, struct config_binds *binds, const char *t
 	return true;
 }
 
+void
+config_value_default(const struct config_key *key, void *base, enum config_sink_kind kind)
+{
+	const char *text = config_table_default(key, kind), *end;
+	char why[CONFIG_VALUE_WHY_SIZE], line[CONFIG_LIST_TEXT];
+	bool is_list = config_table_is_list(key->type) || key->type == CONFIG_TYPE_BIND;
+
+	if (is_list)
+		memset((char *)base + key->offset, 0, key->size);
+	if (is_list && text[0] == '\0')
+		return;
+	if (!config_table_is_list(key->type)) {
+		if (!config_value_set(key, base, text, why))
+			PANIC("the default of %s: %s", key->name, why);
+		return;
+	}
+	for (; *text != '\0'; text = *end == '\0' ? end : end + 1) {
+		end = strchrnul(text, '\n');
+		(void)snprintf(line, sizeof line, "%.*s", (int)(end - text), text);
+		if (!config_value_set(key, base, line, why))
+			PANIC("the default of %s: %s", key->name, why);
+	}
+}
+
 bool
 config_value_set(
     const struct config_key *key, void *base, const char *text, char why[CONFIG_VALUE_WHY_SIZE])
@@ -228,14 +280,13 @@ config_value_set(
 		return set_text(key, field, text, why);
 	case CONFIG_TYPE_BIND:
 		return set_bind(key, field, text, why);
-	case CONFIG_TYPE_KIND:
-	case CONFIG_TYPE_ATTRS:
-	case CONFIG_TYPE_ACK:
-	case CONFIG_TYPE_DEDUP_KEY:
-	case CONFIG_TYPE_LEVEL:
-		return set_word(key, field, text, why);
+	case CONFIG_TYPE_LIST:
+	case CONFIG_TYPE_WORDS:
+	case CONFIG_TYPE_CONDITION:
+		return add_line(key, field, text, why);
 	default:
-		return set_number(key, field, text, why);
+		return config_table_words(key->type) != NULL ? set_word(key, field, text, why)
+							     : set_number(key, field, text, why);
 	}
 }
 
@@ -273,6 +324,7 @@ number_field_text(const struct config_key *key, const void *field, char *buf)
 	case CONFIG_TYPE_SIZE:
 	case CONFIG_TYPE_POWER:
 	case CONFIG_TYPE_TIME:
+	case CONFIG_TYPE_COUNT:
 		memcpy(&n, field, sizeof n);
 		break;
 	case CONFIG_TYPE_MODE:
@@ -295,6 +347,7 @@ config_value_text(
 	const void *field = (const char *)base + key->offset;
 	const struct config_word *words = config_table_words(key->type);
 	const struct config_binds *binds;
+	const struct config_list *list;
 	int value;
 
 	if (words != NULL) {
@@ -313,9 +366,27 @@ config_value_text(
 		binds = field;
 		assert_that(at >= 0 && at < binds->n);
 		return quote_word(binds->at[at].text, buf);
+	case CONFIG_TYPE_LIST:
+	case CONFIG_TYPE_WORDS:
+	case CONFIG_TYPE_CONDITION:
+		list = field;
+		assert_that(at >= 0 && at < list->n);
+		return quote_word(list->at[at], buf);
 	default:
 		return number_field_text(key, field, buf);
 	}
+}
+
+int
+config_value_lines(const struct config_key *key, const void *base)
+{
+	const void *field = (const char *)base + key->offset;
+
+	if (key->type == CONFIG_TYPE_BIND)
+		return ((const struct config_binds *)field)->n;
+	if (config_table_is_list(key->type))
+		return ((const struct config_list *)field)->n;
+	return 1;
 }
 
 const char *
@@ -334,6 +405,9 @@ config_value_range(const struct config_key *key, char buf[CONFIG_VALUE_WHY_SIZE]
 	switch (key->type) {
 	case CONFIG_TYPE_STRING:
 	case CONFIG_TYPE_PATH:
+	case CONFIG_TYPE_LIST:
+	case CONFIG_TYPE_WORDS:
+	case CONFIG_TYPE_CONDITION:
 		(void)snprintf(
 		    buf, CONFIG_VALUE_WHY_SIZE, "at most %lld bytes", (long long)key->max);
 		return buf;

@@ -20,14 +20,20 @@
 
 /*
  * Parses `text` by the key's row into its field of `base`, the section's
- * struct; a BIND is appended.  False: the field is as it was and `why` says
+ * struct; a BIND or a line of a list is appended.  False: the field is as it was and `why` says
  * what to write instead.
  */
 bool config_value_set(const struct config_key *key, void *base, const char *text,
     char why[CONFIG_VALUE_WHY_SIZE]) __attribute__((warn_unused_result));
 
-/* The field as a word of the grammar, quoted where it must be; for a BIND the
- * one numbered `at`.  Returns `buf`. */
+/* Sets the field to the key's default (of that kind, in a sink). */
+void config_value_default(const struct config_key *key, void *base, enum config_sink_kind kind);
+
+/* How many lines the key takes when it is printed: 1, or as many as its list has. */
+int config_value_lines(const struct config_key *key, const void *base);
+
+/* The field as a word of the grammar, quoted where it must be; for a BIND or a
+ * list the one numbered `at`.  Returns `buf`. */
 const char *config_value_text(
     const struct config_key *key, const void *base, int at, char buf[CONFIG_VALUE_TEXT_SIZE]);
 

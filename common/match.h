@@ -9,7 +9,7 @@
  *	and conditions on values by JSON pointer (all of them):
  *
  *		/metadata/status >= 500
- *		/metadata/path ~ "/api/*"		glob
+ *		/metadata/path ~ "/api*"			glob
  *		/metadata/referrer exists
  *		/metadata/bot absent
  *		/eventType in "a", "b"

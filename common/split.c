@@ -263,6 +263,12 @@ split_start(void)
  * Bodies
  *---------------------------------------------------------------------------*/
 
+size_t
+split_nested_len(struct bytes text)
+{
+	return kernel->nested_len(text);
+}
+
 enum split_result
 split_array(struct bytes body, size_t max, struct bytes *out, size_t *n)
 {

@@ -59,6 +59,10 @@ struct split_member {
 __attribute__((warn_unused_result)) enum split_result split_members(
     struct bytes object, size_t max, struct split_member *out, size_t *n);
 
+/* The length of an object or array that text begins with (a bracket), up to and with its
+ * closing bracket; 0 when it has none.  Reads nothing outside of text. */
+size_t split_nested_len(struct bytes text);
+
 /* The sentence for a client, e.g. "the body is not a JSON array". */
 const char *split_sentence(enum split_result result);
 
