@@ -89,15 +89,23 @@ BUILD_NEEDS = gcc g++ make libevent-dev libsimdjson-dev libbsd-dev \
               libhiredis-dev librdkafka-dev libcurl4-openssl-dev libssl-dev liblz4-dev libzstd-dev \
               zlib1g-dev
 CHECK_NEEDS = $(BUILD_NEEDS) check libsubunit-dev clang libclang-rt-14-dev cppcheck mandoc spin \
-              strace curl jq socat python3 util-linux procps \
-              redis-server clickhouse-server clickhouse-client kcat default-jre-headless maven openssl
-BENCH_NEEDS = $(BUILD_NEEDS) wrk nginx-light curl
+              strace curl jq socat python3 util-linux procps $(SERVER_NEEDS)
+# The servers that tests and demo start for themselves (Kafka's jars come by maven).
+SERVER_NEEDS = redis-server clickhouse-server clickhouse-client kcat default-jre-headless maven \
+               openssl python3
+BENCH_NEEDS = $(BUILD_NEEDS) wrk nginx-light curl $(SERVER_NEEDS)
 
-.PHONY: run check check-build lint bench mutants install docs
+.PHONY: run demo check check-build lint bench mutants install docs
 run:
 	@test/lib/need.sh $(BUILD_NEEDS)
 	@$(MAKE) --no-print-directory all
 	@exec etc/dev-run.sh $(CURDIR)/$(B)/sluiced
+
+# Every sink, on servers of its own; nothing of it stays.
+demo:
+	@test/lib/need.sh $(BUILD_NEEDS) $(SERVER_NEEDS)
+	@$(MAKE) -s --no-print-directory all
+	@MODE=$(MODE) test/demo
 
 # Everything the tests run, in all the builds they run it in.
 check-build:

@@ -11,13 +11,21 @@ mkdir -p "$logs"
 passed=0 failed=0 skipped=0
 failures=()
 
-# one NAME COMMAND... - run one test.
-one() {
-	local name=$1 log="$logs/${1//\//-}.log" start=$EPOCHREALTIME status took
+# run_one NAME COMMAND... - run one test; its result is kept beside its output.
+run_one() {
+	local log="$logs/${1//\//-}.log" start=$EPOCHREALTIME status
 	shift
 	"$@" >"$log" 2>&1 </dev/null
 	status=$?
-	took=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+	awk -v s="$status" -v a="$start" -v b="$EPOCHREALTIME" \
+		'BEGIN { printf "%d %.1f\n", s, b - a }' >"$log.result"
+}
+
+# tell NAME - one line about a test that has run, and the count.
+tell() {
+	local name=$1 log="$logs/${1//\//-}.log" status took
+	read -r status took <"$log.result"
+	rm -f "$log.result"
 	# Tests that are many may say SKIP inside; count those too.
 	local inner
 	inner=$(grep -c '^SKIP ' "$log")
@@ -41,11 +49,36 @@ one() {
 	esac
 }
 
+# one NAME COMMAND... - run one test.
+one() {
+	run_one "$@"
+	tell "$1"
+}
+
+# later NAME COMMAND..., then together - run tests side by side, as many as there are
+# processors, and tell of them in order.  For those that use one processor and no clock.
+queue=()
+later() { queue+=("$(printf '%q ' "$@")"); }
+together() {
+	local words
+	for words in "${queue[@]}"; do
+		while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+		eval "run_one $words" &
+	done
+	wait
+	for words in "${queue[@]}"; do
+		eval "set -- $words"
+		tell "$1"
+	done
+	queue=()
+}
+
 group_lint() {
 	local script
 	for script in test/lint/*.sh; do
-		one "lint/$(basename "$script" .sh)" "$script"
+		later "lint/$(basename "$script" .sh)" "$script"
 	done
+	together
 }
 
 group_unit() {
@@ -89,10 +122,11 @@ group_fuzz() {
 		[ -x "$program" ] && [ "${program%.d}" = "$program" ] || continue
 		name=$(basename "$program")
 		mkdir -p "$work/$name"
-		one "fuzz/$name" "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 \
+		later "fuzz/$name" "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 \
 			-print_final_stats=1 -artifact_prefix="$logs/" "$work/$name" \
 			"test/fuzz/corpus/${name#fuzz_}"
 	done
+	together
 	rm -rf "$work"
 }
 

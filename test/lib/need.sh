@@ -23,3 +23,14 @@ $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1
 	$as_root apt-get update -qq >&2
 	$as_root apt-get install -y -qq --no-install-recommends $missing >&2
 }
+# Where an init system runs, these packages start a service; no test and no demo uses it.
+for package in redis-server clickhouse-server; do
+	case " $missing " in
+	*" $package "*)
+		if [ -d /run/systemd/system ]; then
+			echo "note: $package started a service of its own; nothing here needs it" \
+			    "(systemctl disable --now $package)" >&2
+		fi
+		;;
+	esac
+done
