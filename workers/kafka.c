@@ -190,6 +190,8 @@ kafka_attempt(struct sink *s)
 	/* A producer that lives tries by itself. */
 	if (k->producer == NULL || k->state == KAFKA_BREAKING)
 		k->wants_open = true;
+	/* Nobody flushes before a success. */
+	kafka_flush(s);
 	kafka_producer_settle(k, k->progress_ns);
 }
 
@@ -202,6 +204,9 @@ kafka_tick(struct sink *s, uint64_t mono_ns)
 		kafka_producer_job_done(k);
 	kafka_report_serve(k);
 	kafka_producer_settle(k, mono_ns);
+	/* Nobody calls attempt() while we are held. */
+	if (s->is_held && k->state == KAFKA_CLOSED && breaker_may_try(&s->breaker, mono_ns))
+		kafka_attempt(s);
 	/* What made us say "full" may be over without an event of ours having finished. */
 	if (k->state == KAFKA_RUNNING && !k->is_again)
 		sink_done(s, 0, 0);
