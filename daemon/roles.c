@@ -15,6 +15,12 @@
 #include "workers/admin.h"
 #include "workers/heir.h"
 #include "workers/journal.h"
+#include "workers/sink.h"
+
+extern const struct worker_ops deadletter_ops;
+#if !__has_include("workers/deadletter_stage.c")
+#pragma weak deadletter_ops
+#endif
 
 static const struct role table[] = {
     {.role = LAYOUT_ROLE_HTTP,
@@ -23,7 +29,8 @@ static const struct role table[] = {
 	.has_slot = true,
 	.has_dedup = true,
 	.has_listeners = true,
-	.is_lasting = true},
+	.is_lasting = true,
+	.is_needed = true},
     {.role = LAYOUT_ROLE_HEIR,
 	.ops = &heir_ops,
 	.order = ROLES_FIRST,
@@ -36,12 +43,24 @@ static const struct role table[] = {
 	.order = ROLES_SECOND,
 	.has_dedup = true,
 	.has_journal = true,
+	.is_lasting = true,
+	.is_needed = true},
+    /* A sink that cannot start delays its deliveries and nothing else. */
+    {.role = LAYOUT_ROLE_SINK,
+	.ops = &sink_worker_ops,
+	.order = ROLES_SINKS,
+	.has_sink = true,
+	.is_lasting = true},
+    {.role = LAYOUT_ROLE_DEADLETTER,
+	.ops = &deadletter_ops,
+	.order = ROLES_LETTERS,
 	.is_lasting = true},
     {.role = LAYOUT_ROLE_ADMIN,
 	.ops = &admin_ops,
 	.order = ROLES_LAST,
 	.has_admin = true,
-	.is_lasting = true},
+	.is_lasting = true,
+	.is_needed = true},
 };
 
 const struct role *
@@ -58,6 +77,7 @@ roles_may(const struct role *role, const struct worker_job *job, const struct re
 {
 	return !rights->header && (!rights->journal || role->has_journal) &&
 	       (!rights->dedup || role->has_dedup) &&
+	       (rights->sink == -1 || (role->has_sink && rights->sink == (int)job->number)) &&
 	       (rights->slot == -1 || (role->has_slot && rights->slot == job->slot)) &&
 	       (rights->page == -1 || rights->page == job->page);
 }

@@ -23,6 +23,8 @@
 enum roles_order {
 	ROLES_FIRST = 0, /* those that take events */
 	ROLES_SECOND,    /* those that keep them */
+	ROLES_SINKS,     /* those that deliver what was kept */
+	ROLES_LETTERS,   /* those that keep what cannot be delivered */
 	ROLES_LAST,      /* those that show */
 };
 
@@ -33,9 +35,11 @@ struct role {
 	bool has_slot;      /* owns a stream slot, and may write to it */
 	bool has_dedup;     /* claims in the dedup table */
 	bool has_journal;   /* writes the journal's part */
+	bool has_sink;      /* writes the sink part of its number */
 	bool has_listeners; /* accepts on the sockets of its listen section */
 	bool has_admin;     /* accepts on the admin sockets and stats.sock */
 	bool is_lasting;    /* runs as long as the daemon; not: ends by itself */
+	bool is_needed;     /* without it no traffic may come */
 };
 
 /* NULL: no such role. */

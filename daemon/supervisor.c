@@ -5,8 +5,8 @@
  *
  * DESCRIPTION
  *	The main loop waits for signals and for its own tick.  A clean stop asks
- *	the acceptors first, then the journal, then admin, each for drain-time
- *	at most; what waits for a disk is waited for.
+ *	the acceptors first, then the journal, the sinks, the dead letters, and
+ *	admin, each for drain-time at most; what waits for a disk is waited for.
  *
  * PROCESS
  *	The supervisor.
@@ -118,6 +118,7 @@ add_processes(struct supervisor *s)
 	unsigned number = 0;
 
 	(void)supervisor_fork_add(s, LAYOUT_ROLE_JOURNAL, 0, -1);
+	supervisor_sinks_add(s);
 	for (int l = 0; l < s->cfg->listens; l++)
 		for (int i = 0; i < s->cfg->listen[l].processes; i++)
 			(void)supervisor_fork_add(s, LAYOUT_ROLE_HTTP, number++, l);
@@ -139,6 +140,7 @@ set_up(struct supervisor *s, bool new_region)
 	/* A start that is refused because of an address leaves nothing behind. */
 	supervisor_bind_all(s);
 	supervisor_region_finish(s);
+	supervisor_sinks_place(s);
 	h = s->region.header;
 	set_phase(s, LAYOUT_PHASE_STARTING);
 	/* A former journal ends when it sees this: not before ours is due. */
@@ -170,14 +172,16 @@ say_ready(const struct supervisor *s)
 	    LOG_LEVEL_NOTICE, "ready: %sstats on %s/stats.sock", line, cfg->global.runtime_dir);
 }
 
-/* Every lasting stage: how many there are, how many are ready, who is not. */
+/* Every lasting stage: how many there are, how many are ready, who is not, and
+ * whether one of those is needed for traffic. */
 static int
-count_ready(struct supervisor *s, int *all, const char **late)
+count_ready(struct supervisor *s, int *all, const char **late, bool *is_needed)
 {
 	int ready = 0;
 
 	*all = 0;
 	*late = NULL;
+	*is_needed = false;
 	for (int i = 0; i < SUPERVISOR_PROCESS_MAX; i++) {
 		struct process *p = &s->process[i];
 		const struct process_page *page;
@@ -192,34 +196,36 @@ count_ready(struct supervisor *s, int *all, const char **late)
 		}
 		if (p->state == PROCESS_RUNNING && p->is_ready)
 			ready++;
-		else
+		else if (!*is_needed) {
 			*late = p->name;
+			*is_needed = roles_find(p->job.role)->is_needed;
+		}
 	}
 	return ready;
 }
 
-/* True when somebody is still on the way. */
+/* True when somebody who is needed is still on the way. */
 static bool
 look_at_readiness(struct supervisor *s)
 {
 	const char *late;
-	int all, ready = count_ready(s, &all, &late);
+	bool is_needed;
+	int all, ready = count_ready(s, &all, &late, &is_needed);
 
 	if (s->is_stopping)
 		return false;
-	if (late != NULL) {
-		systemd_status(&s->systemd, "%d of %d stages ready; %s %s", ready, all,
-		    s->was_ready ? "restarting" : "starting", late);
-		return true;
-	}
-	if (!s->was_ready) {
+	if (!is_needed && !s->was_ready) {
 		s->was_ready = true;
 		set_phase(s, LAYOUT_PHASE_RUNNING);
 		systemd_send(&s->systemd, "READY=1\nMAINPID=%d\n", (int)getpid());
 		say_ready(s);
 	}
-	systemd_status(&s->systemd, "%d of %d stages ready", ready, all);
-	return false;
+	if (late != NULL)
+		systemd_status(&s->systemd, "%d of %d stages ready; %s %s", ready, all,
+		    s->was_ready ? "restarting" : "starting", late);
+	else
+		systemd_status(&s->systemd, "%d of %d stages ready", ready, all);
+	return is_needed;
 }
 
 /*---------------------------------------------------------------------------*
@@ -260,8 +266,8 @@ begin_stop(struct supervisor *s, const char *signal_name)
 		log_line(LOG_LEVEL_NOTICE, "%s: already stopping", signal_name);
 		return;
 	}
-	log_line(LOG_LEVEL_NOTICE, "%s: stopping: acceptors first, then the journal, then admin",
-	    signal_name);
+	log_line(LOG_LEVEL_NOTICE,
+	    "%s: stopping: acceptors first, then the journal, the sinks, admin", signal_name);
 	s->is_stopping = true;
 	set_phase(s, LAYOUT_PHASE_DRAINING);
 	systemd_send(&s->systemd, "STOPPING=1\n");
@@ -322,7 +328,8 @@ end_order(struct supervisor *s, bool is_over, bool is_over_for_heirs)
 static void
 go_on_stopping(struct supervisor *s, bool is_tick)
 {
-	static const char *const who[] = {"acceptors", "journal", "admin"};
+	static const char *const who[] = {
+	    "acceptors", "journal", "sinks", "dead letters", "admin"};
 	bool is_late;
 	int left;
 
@@ -339,10 +346,13 @@ go_on_stopping(struct supervisor *s, bool is_tick)
 	systemd_status(&s->systemd, "stopping; %s left: %d", who[s->order], left);
 	if (left > 0)
 		return;
-	if (s->order != ROLES_LAST)
-		ask_to_end(s, s->order + 1);
-	else
+	if (s->order == ROLES_LAST) {
 		set_phase(s, LAYOUT_PHASE_STOPPED);
+		return;
+	}
+	do
+		ask_to_end(s, s->order + 1);
+	while (s->order != ROLES_LAST && end_order(s, false, false) == 0);
 }
 
 static int
@@ -394,8 +404,10 @@ tick(struct supervisor *s, uint64_t now_ns)
 	s->next_tick_ns = now_ns + TICK_NS;
 	supervisor_watch_former(s);
 	supervisor_watch_beats(s);
-	if (!s->is_stopping)
+	if (!s->is_stopping) {
 		supervisor_watch_heirs(s);
+		supervisor_sinks_tick(s);
+	}
 	/* Recovery of a long log and the drain of a slow disk are no reason to
 	 * be killed by the service manager. */
 	if ((s->is_stopping || !s->was_ready) && now_ns - s->extend_ns >= EXTEND_NS) {

@@ -204,6 +204,8 @@ fork_one(struct supervisor *s, struct process *p, uint64_t now_ns)
 	assign(&h->page[p->job.page], p, role->has_slot ? (uint64_t)p->job.slot : NO_SLOT);
 	if (role->has_slot)
 		assign(&h->slot[p->job.slot], p, (uint64_t)p->job.page);
+	if (role->has_sink)
+		assign(&h->sink[p->job.number], p, (uint64_t)p->job.page);
 	heartbeat = word_load(&s->region.page[p->job.page]->heartbeat);
 	pid = fork();
 	if (pid == -1) {

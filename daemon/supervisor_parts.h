@@ -8,6 +8,7 @@
  *	supervisor_start.c  directories, locks, instance
  *	supervisor_region.c a region to work with: adopt, make, refuse
  *	supervisor_bind.c   listening sockets
+ *	supervisor_sinks.c  a place in the region for each sink
  *	supervisor_fork.c   a place for each process, fork
  *	supervisor_reap.c   what became of it
  *	supervisor_watch.c  heartbeats, stages of a former supervisor, heirs
@@ -29,8 +30,8 @@
 #include "daemon/systemd.h"
 
 #define SUPERVISOR_TICK_MS 250
-/* Acceptors and heirs: a slot each; the journal, admin. */
-#define SUPERVISOR_PROCESS_MAX (2 * LAYOUT_SLOTS_MAX + 2)
+/* Acceptors and heirs: a slot each; sinks; the journal, deadletter, admin. */
+#define SUPERVISOR_PROCESS_MAX (2 * LAYOUT_SLOTS_MAX + CONFIG_SINK_MAX + 3)
 
 /* A stage that a supervisor before us forked, and that still holds its page. */
 struct supervisor_former {
@@ -66,6 +67,8 @@ struct supervisor {
 /* supervisor_start.c */
 void supervisor_start_folders(struct supervisor *s);
 void supervisor_start_locks(struct supervisor *s);
+/* Make it if it is not there, and give it to them; fatal() when that cannot be. */
+void supervisor_start_folder(const char *path, uid_t uid, gid_t gid);
 /* supervisor_region.c */
 /* Adopt a region, or refuse, or find that a new one is to be made: that waits
  * until the sockets are there. */
@@ -78,6 +81,13 @@ void supervisor_bind_all(struct supervisor *s);
 void supervisor_bind_end(struct supervisor *s);
 /* In a child: close what its role may not have. */
 void supervisor_bind_keep(struct supervisor *s, const struct role *role, int listen);
+/* supervisor_sinks.c */
+/* Give each configured sink its place and its folder; needs the region. */
+void supervisor_sinks_place(struct supervisor *s);
+/* The processes: deadletter when there may be dead letters, and every sink. */
+void supervisor_sinks_add(struct supervisor *s);
+/* Places whose sink was retired become free. */
+void supervisor_sinks_tick(struct supervisor *s);
 /* supervisor_fork.c */
 struct process *supervisor_fork_add(
     struct supervisor *s, enum layout_role role, unsigned number, int listen);

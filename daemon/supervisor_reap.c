@@ -87,6 +87,9 @@ record(struct supervisor *s, const struct process *p, int status)
 	word_store(&h->page[p->job.page].last_exit, (uint64_t)status);
 	if (p->job.slot != -1)
 		word_store(&h->slot[p->job.slot].last_exit, (uint64_t)status);
+	/* Before the fork of the successor, which asks how this one died. */
+	if (roles_find(p->job.role)->has_sink)
+		word_store(&h->sink[p->job.number].last_exit, (uint64_t)status);
 }
 
 static void

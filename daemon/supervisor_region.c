@@ -94,8 +94,10 @@ static uint32_t
 pages_needed(const struct config *cfg)
 {
 	/* Two generations of each process (the former ones may still drain),
-	 * and heirs. */
-	uint32_t n = 2 * ((uint32_t)cfg->processes + 2) + (uint32_t)cfg->stream_slots + 2;
+	 * and heirs.  In steps of eight: one more sink is no reason to make a
+	 * region anew. */
+	uint32_t sinks = ((uint32_t)cfg->sinks + 1 + 7) / 8 * 8;
+	uint32_t n = 2 * ((uint32_t)cfg->processes + 2 + sinks) + (uint32_t)cfg->stream_slots + 2;
 
 	return n < LAYOUT_PAGES_MAX ? n : LAYOUT_PAGES_MAX;
 }

@@ -69,8 +69,8 @@ make_parents(const char *path)
 }
 
 /* By descriptor: between a look and a change by name it might become a link. */
-static void
-make_folder(const char *path, uid_t uid, gid_t gid)
+void
+supervisor_start_folder(const char *path, uid_t uid, gid_t gid)
 {
 	struct stat st;
 	int fd;
@@ -99,15 +99,18 @@ supervisor_start_folders(struct supervisor *s)
 {
 	const struct config_global *g = &s->cfg->global;
 	gid_t sockets = s->user.socket_gid != (gid_t)-1 ? s->user.socket_gid : s->user.gid;
-	char stage[CONFIG_PATH_SIZE + 16];
+	char stage[CONFIG_PATH_SIZE + 16], sinks[CONFIG_PATH_SIZE + 16];
 
 	(void)snprintf(stage, sizeof stage, "%s/stage", g->runtime_dir);
-	make_folder(g->state_dir, (uid_t)-1, s->user.gid);
-	make_folder(s->cfg->journal.path, s->user.uid, s->user.gid);
+	(void)snprintf(sinks, sizeof sinks, "%s/sinks", g->state_dir);
+	supervisor_start_folder(g->state_dir, (uid_t)-1, s->user.gid);
+	supervisor_start_folder(s->cfg->journal.path, s->user.uid, s->user.gid);
+	if (s->cfg->sinks > 0)
+		supervisor_start_folder(sinks, (uid_t)-1, s->user.gid);
 	/* Ours, not the stages': the supervisor works in there by name, and a
 	 * stage that was taken over must not be able to lead it elsewhere. */
-	make_folder(g->runtime_dir, geteuid(), sockets);
-	make_folder(stage, geteuid(), sockets);
+	supervisor_start_folder(g->runtime_dir, geteuid(), sockets);
+	supervisor_start_folder(stage, geteuid(), sockets);
 	if (!region_is_tmpfs(g->runtime_dir))
 		log_line(LOG_LEVEL_WARN,
 		    "runtime-dir is not on a tmpfs: shared memory will be written to its disk, "

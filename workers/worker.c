@@ -42,10 +42,20 @@ struct skeleton {
 void
 worker_name(enum layout_role role, unsigned number, char name[WORKER_NAME_SIZE])
 {
-	if (role == LAYOUT_ROLE_HTTP || role == LAYOUT_ROLE_HEIR)
+	if (role == LAYOUT_ROLE_HTTP || role == LAYOUT_ROLE_HEIR || role == LAYOUT_ROLE_SINK)
 		(void)snprintf(name, WORKER_NAME_SIZE, "%s %u", layout_role_name(role), number);
 	else
 		(void)snprintf(name, WORKER_NAME_SIZE, "%s", layout_role_name(role));
+}
+
+void
+worker_name_in(
+    const struct region *r, enum layout_role role, unsigned number, char name[WORKER_NAME_SIZE])
+{
+	worker_name(role, number, name);
+	if (role == LAYOUT_ROLE_SINK && number < SINK_PART_MAX)
+		(void)snprintf(
+		    name, WORKER_NAME_SIZE, "%.39s", r->header->sink_name[number].name);
 }
 
 static void
@@ -257,7 +267,7 @@ worker_main(
 
 	s = (struct skeleton){
 	    .worker = {.env = env, .job = job, .ops = ops, .page = env->region->page[job->page]}};
-	worker_name(job->role, job->number, s.name);
+	worker_name_in(env->region, job->role, job->number, s.name);
 	begin(&s);
 	while (turn(&s.worker))
 		continue;

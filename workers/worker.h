@@ -116,8 +116,12 @@ void worker_main(const struct worker_env *env, const struct worker_job *job,
 
 /* "http 0", "journal": what a job is called in titles, logs and counters.  With
  * a hyphen for the blank it is the name of its socket. */
-#define WORKER_NAME_SIZE 32
+#define WORKER_NAME_SIZE 40
 void worker_name(enum layout_role role, unsigned number, char name[WORKER_NAME_SIZE]);
+/* The same for a process that knows the region: a sink is called as the
+ * configuration calls it. */
+void worker_name_in(
+    const struct region *r, enum layout_role role, unsigned number, char name[WORKER_NAME_SIZE]);
 
 /* The stage can do its job now: the supervisor's back-off ends. */
 void worker_ready(struct worker *w);

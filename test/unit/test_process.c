@@ -27,7 +27,8 @@ START_TEST(names_carry_numbers_where_there_are_many)
 		enum layout_role role;
 		const char *name;
 	} names[] = { { LAYOUT_ROLE_HTTP, "http 3" }, { LAYOUT_ROLE_HEIR, "heir 3" },
-		{ LAYOUT_ROLE_JOURNAL, "journal" }, { LAYOUT_ROLE_ADMIN, "admin" } };
+		{ LAYOUT_ROLE_JOURNAL, "journal" }, { LAYOUT_ROLE_ADMIN, "admin" },
+		{ LAYOUT_ROLE_SINK, "sink 3" }, { LAYOUT_ROLE_DEADLETTER, "deadletter" } };
 	char name[WORKER_NAME_SIZE];
 
 	worker_name(names[_i].role, 3, name);
@@ -190,7 +191,7 @@ START_TEST(every_role_has_a_row_and_asks_for_no_more_than_it)
 		return;
 	}
 	ck_assert_ptr_nonnull(r);
-	if (r->ops->rights != NULL)
+	if (r->ops != NULL && r->ops->rights != NULL)
 		r->ops->rights(&job, &rights);
 	ck_assert(roles_may(r, &job, &rights));
 }
@@ -201,7 +202,7 @@ START_TEST(foreign_parts_are_refused)
 	const struct worker_job job = { .role = LAYOUT_ROLE_HTTP, .page = 5, .slot = 2 };
 	const struct role *http = roles_find(LAYOUT_ROLE_HTTP);
 	const struct role *admin = roles_find(LAYOUT_ROLE_ADMIN);
-	struct region_rights r = { .slot = 2, .page = 5, .dedup = true };
+	struct region_rights r = { .slot = 2, .page = 5, .sink = -1, .dedup = true };
 
 	ck_assert(roles_may(http, &job, &r));
 	ck_assert(!roles_may(admin, &job, &r));
@@ -216,6 +217,28 @@ START_TEST(foreign_parts_are_refused)
 	r.journal = false;
 	r.header = true;
 	ck_assert(!roles_may(http, &job, &r));
+	r.header = false;
+	r.sink = 0;
+	ck_assert(!roles_may(http, &job, &r));
+}
+END_TEST
+
+START_TEST(sink_gets_its_own_part_and_no_other)
+{
+	const struct worker_job job = { .role = LAYOUT_ROLE_SINK, .number = 4, .page = 5, .slot = -1 };
+	const struct role *sink = roles_find(LAYOUT_ROLE_SINK);
+	struct region_rights r = { .slot = -1, .page = 5, .sink = 4 };
+
+	ck_assert(roles_may(sink, &job, &r));
+	ck_assert(!roles_may(roles_find(LAYOUT_ROLE_DEADLETTER), &job, &r));
+	r.sink = 3;
+	ck_assert(!roles_may(sink, &job, &r));
+	r.sink = 4;
+	r.slot = 0;
+	ck_assert(!roles_may(sink, &job, &r));
+	r.slot = -1;
+	r.journal = true;
+	ck_assert(!roles_may(sink, &job, &r));
 }
 END_TEST
 
@@ -228,7 +251,7 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, NULL);
-	tcase_add_loop_test(tc, names_carry_numbers_where_there_are_many, 0, 4);
+	tcase_add_loop_test(tc, names_carry_numbers_where_there_are_many, 0, 6);
 	tcase_add_test(tc, death_before_ready_doubles_the_wait_to_a_minute);
 	tcase_add_test(tc, death_after_ready_or_by_will_is_followed_at_once);
 	tcase_add_test(tc, standing_heartbeat_is_late_at_the_limit_and_not_before);
@@ -239,8 +262,9 @@ main(void)
 	tcase_add_test(tc, successor_is_not_blamed_for_its_predecessor);
 	tcase_add_test(tc, exits_read_well);
 	tcase_add_loop_test(tc, every_role_has_a_row_and_asks_for_no_more_than_it, 0,
-	    LAYOUT_ROLE_HEIR + 1);
+	    LAYOUT_ROLE_DEADLETTER + 1);
 	tcase_add_test(tc, foreign_parts_are_refused);
+	tcase_add_test(tc, sink_gets_its_own_part_and_no_other);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -226,7 +226,7 @@ part(int which)
 
 START_TEST(strangers_die_of_a_write_and_owners_do_not)
 {
-	const struct region_rights rights = { .slot = 2, .page = 1, .dedup = true };
+	const struct region_rights rights = { .slot = 2, .page = 1, .sink = -1, .dedup = true };
 	bool may = _i <= 4;
 	int status;
 	pid_t pid;
