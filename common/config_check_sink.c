@@ -10,6 +10,7 @@
  *	None.
  */
 #include "common/config_check_parts.h"
+#include "common/config_errors.h"
 #include "common/config_value.h"
 #include "common/units.h"
 
@@ -187,17 +188,17 @@ check_deadletter(struct config_parser *p)
 	const struct config_deadletter *d = &p->cfg->deadletter;
 	struct subject redis = CONFIG_CHECK_ONE(deadletter, copy_redis);
 	struct subject kafka = CONFIG_CHECK_ONE(deadletter, copy_kafka);
-	char brokers[CONFIG_LIST_TEXT], *rest = brokers, *broker;
+	char brokers[CONFIG_LIST_TEXT], *rest = brokers, *broker, q[CONFIG_ERRORS_QUOTE_SIZE];
 	const char *why;
 
 	if (d->copy_redis[0] != '\0' && (why = config_check_server(d->copy_redis, true)) != NULL)
-		complain(p, redis, "%s", why);
+		complain(p, redis, "%s %s", config_errors_quote(d->copy_redis, q), why);
 	if (d->copy_kafka[0] == '\0')
 		return;
 	(void)snprintf(brokers, sizeof brokers, "%s", d->copy_kafka);
 	while ((broker = strsep(&rest, ",")) != NULL)
 		if ((why = config_check_server(broker, false)) != NULL) {
-			complain(p, kafka, "%s", why);
+			complain(p, kafka, "%s %s", config_errors_quote(broker, q), why);
 			return;
 		}
 }

@@ -27,7 +27,8 @@
 #define complain      config_check_complain
 #define complain_line config_check_complain_line
 
-#define WHY_SIZE 256
+#define WHY_SIZE  256
+#define TOPIC_MAX 249 /* of Kafka */
 
 static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
 static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -71,16 +72,16 @@ config_check_server(const char *text, bool may_be_unix)
 
 	if (strncmp(text, "unix:", 5) == 0) {
 		if (!may_be_unix)
-			return "is a host and a port, such as 127.0.0.1:9092";
+			return "is no host and port, such as 127.0.0.1:9092";
 		/* sun_path has 108 bytes. */
 		return text[5] != '/' || strlen(text + 5) > 107
-			   ? "after unix: follows a path of at most 107 bytes"
+			   ? "behind unix: must have a path of at most 107 bytes"
 			   : NULL;
 	}
 	len = host_len(text);
 	if (len == 0 || text[len] != ':' || !is_port(text + len + 1))
-		return may_be_unix ? "is host:port or unix:/path, such as 127.0.0.1:6379"
-				   : "is a host and a port, such as 127.0.0.1:9092";
+		return may_be_unix ? "is not host:port or unix:/path, such as 127.0.0.1:6379"
+				   : "is no host and port, such as 127.0.0.1:9092";
 	return NULL;
 }
 
@@ -164,14 +165,30 @@ check_match(struct config_parser *p, int at)
 	match_free(m);
 }
 
-static void
-check_template(struct config_parser *p, struct subject of, const char *text)
-{
-	char why[WHY_SIZE];
-	struct template *t = template_new(text, why, sizeof why);
+static const char topic_chars[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
-	if (t == NULL && is_good(p, of))
+static void
+check_template(struct config_parser *p, struct subject of, const char *text, bool is_topic)
+{
+	char why[WHY_SIZE], name[CONFIG_LIST_TEXT];
+	struct template *t = template_new(text, why, sizeof why);
+	struct bytes none = {NULL, 0};
+
+	if (!is_good(p, of)) {
+		template_free(t);
+		return;
+	}
+	if (t == NULL) {
 		complain(p, of, "%s", why);
+		return;
+	}
+	/* What is put in has good characters only; here is the rest. */
+	(void)template_run(t, none, none, none, name, sizeof name);
+	if (is_topic && name[strspn(name, topic_chars)] != '\0')
+		complain(p, of, "a topic has letters, digits and . _ - only");
+	else if (is_topic && strlen(name) > TOPIC_MAX)
+		complain(p, of, "a topic has at most %d bytes", TOPIC_MAX);
 	template_free(t);
 }
 
@@ -299,8 +316,8 @@ config_check_sink_texts(struct config_parser *p, int at)
 
 	check_servers(p, at);
 	check_match(p, at);
-	check_template(p, OF(at, stream), s->stream);
-	check_template(p, OF(at, topic), s->topic);
+	check_template(p, OF(at, stream), s->stream, false);
+	check_template(p, OF(at, topic), s->topic, true);
 	check_pointer(p, OF(at, key), s->key);
 	if (!is_identifier(s->ch_database) && is_good(p, OF(at, ch_database)))
 		complain(p, OF(at, ch_database), "%s is not letters, digits and _",

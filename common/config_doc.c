@@ -38,8 +38,8 @@ argument(enum config_type type)
 		return "text";
 	case CONFIG_TYPE_WORDS:
 		return "words";
-	case CONFIG_TYPE_CONDITION:
-		return "condition";
+	case CONFIG_TYPE_VERBATIM:
+		return "line";
 	default:
 		return "word";
 	}
@@ -90,37 +90,53 @@ print_kinds(const struct config_key *key, FILE *to)
 	(void)fputs(" .\n", to);
 }
 
+/* Does the default differ among the kinds that have the key? */
 static bool
 has_default_by_kind(const struct config_key *key)
 {
+	const char *first;
 	int kind;
 
-	for (kind = 1; kind < CONFIG_SINK_KINDS; kind++)
-		if (key->default_of[kind] != NULL && (key->kinds & 1U << kind) != 0 &&
-		    (key->kinds & 1) != 0)
+	if (key->section != CONFIG_SECTION_sink)
+		return false;
+	first = config_table_default(key, (enum config_sink_kind)__builtin_ctz(key->kinds));
+	for (kind = 0; kind < CONFIG_SINK_KINDS; kind++)
+		if ((key->kinds & 1U << kind) != 0 &&
+		    strcmp(first, config_table_default(key, (enum config_sink_kind)kind)) != 0)
 			return true;
 	return false;
 }
 
 static void
-print_default(const struct config_key *key, FILE *to)
+print_defaults_by_kind(const struct config_key *key, FILE *to)
 {
 	const struct config_word *w = config_table_words(CONFIG_TYPE_SINK_KIND);
+	unsigned left = key->kinds;
+	const char *text;
+
+	(void)fputs("The default is\n", to);
+	for (; w->word != NULL; w++) {
+		if ((left & 1U << w->value) == 0)
+			continue;
+		left &= ~(1U << w->value);
+		text = config_table_default(key, (enum config_sink_kind)w->value);
+		if (text[0] != '\0')
+			(void)fprintf(to, ".Ql %s\nfor", text);
+		else
+			(void)fputs("none for", to);
+		(void)fprintf(to, " %s%s\n", w->word, left == 0 ? "." : ",");
+	}
+}
+
+static void
+print_default(const struct config_key *key, FILE *to)
+{
 	const char *text;
 
 	if (key->section == CONFIG_SECTION_sink && key->type == CONFIG_TYPE_SINK_KIND)
 		return;
 	if (has_default_by_kind(key)) {
-		(void)fputs("The default is\n", to);
-		for (; w->word != NULL; w++) {
-			text = config_table_default(key, (enum config_sink_kind)w->value);
-			if (text[0] != '\0')
-				(void)fprintf(to, ".Ql %s\nfor %s%s\n", text, w->word,
-				    w[1].word == NULL ? "." : ",");
-			else
-				(void)fprintf(to, "none for %s%s\n", w->word,
-				    w[1].word == NULL ? "." : ",");
-		}
+		print_defaults_by_kind(key, to);
 		return;
 	}
 	text = config_table_default(key, (enum config_sink_kind)__builtin_ctz(key->kinds));

@@ -282,10 +282,10 @@ join_words(const struct config_parser *p, const struct config_key *key,
 	size_t len = 0;
 	int i;
 
-	if (key->type == CONFIG_TYPE_CONDITION) {
+	if (key->type == CONFIG_TYPE_VERBATIM) {
 		if (lex->is_replaced) {
 			(void)snprintf(why, CONFIG_VALUE_WHY_SIZE,
-			    "put the whole condition in quotes: it has a ${...}");
+			    "put all of it in quotes: it has a ${...}");
 			return NULL;
 		}
 		len = lex->values_to - lex->values_from;
@@ -319,7 +319,7 @@ take_value(struct config_parser *p, enum config_key_id id)
 	const char *standard = key->default_of[0];
 	char why[CONFIG_VALUE_WHY_SIZE];
 	bool is_list = key->type == CONFIG_TYPE_BIND || config_table_is_list(key->type);
-	bool takes_words = key->type == CONFIG_TYPE_WORDS || key->type == CONFIG_TYPE_CONDITION;
+	bool takes_words = key->type == CONFIG_TYPE_WORDS || key->type == CONFIG_TYPE_VERBATIM;
 
 	if (place->file != NULL && !is_list) {
 		complain(p, "%s: already given in this section (%s:%d): remove one of the two",

@@ -38,7 +38,7 @@
 #define C_FORMAT    enum config_format
 #define C_LIST      struct config_list
 #define C_WORDS     struct config_list
-#define C_CONDITION struct config_list
+#define C_VERBATIM struct config_list
 #define KEY(section, key, type, field, min, max, default, reload, text)                            \
 	_Static_assert(__builtin_types_compatible_p(                                               \
 			   __typeof__(((struct config_##section *)0)->field), C_##type),           \
@@ -160,7 +160,7 @@ bool
 config_table_is_list(enum config_type type)
 {
 	return type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_WORDS ||
-	       type == CONFIG_TYPE_CONDITION;
+	       type == CONFIG_TYPE_VERBATIM;
 }
 
 const char *

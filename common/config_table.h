@@ -60,7 +60,7 @@ enum config_type {
 	/* May be repeated: */
 	CONFIG_TYPE_LIST,     /* one word a line */
 	CONFIG_TYPE_WORDS,    /* the words of a line, a blank between them */
-	CONFIG_TYPE_CONDITION /* the words of a line as they stand there, quotes and all */
+	CONFIG_TYPE_VERBATIM /* the words of a line as they stand there, quotes and all */
 };
 
 enum config_reload {

@@ -282,7 +282,7 @@ config_value_set(
 		return set_bind(key, field, text, why);
 	case CONFIG_TYPE_LIST:
 	case CONFIG_TYPE_WORDS:
-	case CONFIG_TYPE_CONDITION:
+	case CONFIG_TYPE_VERBATIM:
 		return add_line(key, field, text, why);
 	default:
 		return config_table_words(key->type) != NULL ? set_word(key, field, text, why)
@@ -368,7 +368,7 @@ config_value_text(
 		return quote_word(binds->at[at].text, buf);
 	case CONFIG_TYPE_LIST:
 	case CONFIG_TYPE_WORDS:
-	case CONFIG_TYPE_CONDITION:
+	case CONFIG_TYPE_VERBATIM:
 		list = field;
 		assert_that(at >= 0 && at < list->n);
 		return quote_word(list->at[at], buf);
@@ -407,7 +407,7 @@ config_value_range(const struct config_key *key, char buf[CONFIG_VALUE_WHY_SIZE]
 	case CONFIG_TYPE_PATH:
 	case CONFIG_TYPE_LIST:
 	case CONFIG_TYPE_WORDS:
-	case CONFIG_TYPE_CONDITION:
+	case CONFIG_TYPE_VERBATIM:
 		(void)snprintf(
 		    buf, CONFIG_VALUE_WHY_SIZE, "at most %lld bytes", (long long)key->max);
 		return buf;

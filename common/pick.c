@@ -205,6 +205,8 @@ pick_add(struct pick *p, const char *pointer, char *why, size_t size)
 static inline const uint8_t *
 skip_blanks(const uint8_t *p, const uint8_t *end)
 {
+	if (__builtin_expect(p < end && *p > ' ', 1))
+		return p;
 	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
 		p++;
 	return p;
@@ -262,6 +264,24 @@ skip_value(const uint8_t *p, const uint8_t *end)
 		return (len = split_nested_len(bytes_of(p, (size_t)(end - p)))) == 0 ? NULL
 										     : p + len;
 	/* A number or a word ends where something else begins. */
+#if defined(__SSE2__)
+	for (; end - p >= 16; p += 16) {
+		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+		/* , and the blanks and all below; : and ] and } */
+		__m128i y = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(' ')), x),
+		    _mm_cmpeq_epi8(x, _mm_set1_epi8(',')));
+		int found;
+
+		y = _mm_or_si128(y, _mm_cmpeq_epi8(x, _mm_set1_epi8(':')));
+		y = _mm_or_si128(y, _mm_cmpeq_epi8(x, _mm_set1_epi8('"')));
+		y = _mm_or_si128(y, _mm_cmpeq_epi8(x, _mm_set1_epi8(']')));
+		y = _mm_or_si128(y, _mm_cmpeq_epi8(x, _mm_set1_epi8('}')));
+		if ((found = _mm_movemask_epi8(y)) != 0) {
+			p += __builtin_ctz((unsigned)found);
+			return p == from ? NULL : p;
+		}
+	}
+#endif
 	while (p < end && *p > ' ' && *p != ',' && *p != '}' && *p != ']' && *p != '"' && *p != ':')
 		p++;
 	return p == from ? NULL : p;

@@ -8,7 +8,8 @@
 #	For each NN-name.conf here the program must print NN-name.ok and exit 0,
 #	or say NN-name.err and exit 78.  What it prints must print the same when
 #	it is read again.  The files in etc/ and the examples of sluice.conf(5)
-#	must load, and etc/sluice.conf must name every key with its default.
+#	must load, and etc/sluice.conf must name every key with its default and
+#	have a sample of each kind of sink.
 #
 #	B=build/asan test/config/run.sh     another build
 #	DUMP='...' test/config/run.sh       another program, called with the file's name
@@ -79,6 +80,16 @@ sed 's/^  *//; s/ .*//' "$out/short" | sort | uniq -c >"$out/keys"
 sed 's/#.*//; s/^  *//; s/ .*//; /^$/d' "$out/full.conf" | sort | uniq -c >"$out/named"
 sed -i '/ #/d; / $/d' "$out/keys"
 diff -u "$out/keys" "$out/named" || fail etc/sluice.conf "lacks a key, or has one too many"
+
+# The samples of sinks load when their # is removed.
+ran=$((ran + 1))
+sed '1,/^# Samples$/!s/^# \{0,1\}//' "$root/etc/sluice.conf" >"$out/samples.conf"
+$dump "$out/samples.conf" >"$out/ok" 2>"$out/err" ||
+    fail "etc/sluice.conf, samples" "$(head -1 "$out/err")"
+[ "$(sed -n 's/^    kind  *//p' "$out/ok" | sort -u | tr '\n' ' ')" = \
+    "clickhouse http kafka redis redis-stream route " ] ||
+    fail "etc/sluice.conf, samples" "lacks a kind"
+prints_again "etc/sluice.conf, samples" "$out/ok"
 
 # The examples of the manual page, and the page.
 page=$root/docs/man/sluice.conf.5.in
