@@ -110,6 +110,7 @@ struct sink_part {
 	_Atomic uint64_t trial_pos;
 	_Alignas(64) _Atomic uint64_t late_count;
 	_Atomic uint64_t notice_count;
+	_Atomic uint64_t oldest_ns; /* wall clock: acceptance of the oldest in flight; 0: none */
 	_Alignas(64) _Atomic uint64_t counter[COUNTER_SINKS];
 	_Alignas(64) struct sink_notice notice[SINK_PART_NOTICES];
 	_Alignas(64) struct sink_stream stream[SINK_PART_STREAMS];

@@ -226,6 +226,11 @@ sink_publish(struct sink *s)
 	}
 	if (s->is_careful && sink_window_is_empty(&e->window))
 		end_careful(s);
+	/* An entry without a time is no event, or one that needs nobody. */
+	word_store(&s->part->oldest_ns,
+	    sink_window_is_empty(&e->window)
+		? 0
+		: e->window.entry[e->window.first & (e->window.size - 1)].recv_ns);
 	counters_set(c, counter_id(SINK, in_flight), sink_window_in_flight(&e->window));
 	counters_set(c, counter_id(SINK, in_flight_bytes), e->window.bytes);
 }
