@@ -59,7 +59,8 @@ struct deadletter_writer;
 struct deadletter_writer *deadletter_writer_open(const char *state_dir, const char *stage,
     uid_t uid, gid_t gid);
 /* Buffer one record; 0 or -1 with errno.  frame: the frame's bytes, may be empty.  The
- * stage is the writer's, whatever info says.  Beyond 16 MiB it syncs first. */
+ * stage is the writer's, whatever info says.  Beyond 16 MiB it syncs first; when that
+ * fails it keeps everything, and the caller hears of it at its own sync. */
 int deadletter_writer_add(struct deadletter_writer *w, const struct deadletter_info *info,
     struct bytes frame) __attribute__((warn_unused_result));
 /* All that was added is on the disk; 0 or -1 with errno: try again later, no cursor moves. */
