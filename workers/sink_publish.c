@@ -39,7 +39,8 @@ sink_publish_dead(struct sink *s, const struct sink_event *ev, unsigned attempts
 		.last_ns = clock_wall_ns(),
 		.stream = ev->h.stream,
 		.pos = ev->h.pos,
-		.seq = ev->h.seq };
+		.seq = ev->h.seq,
+		.is_replay = ev->is_replay };
 
 	(void)snprintf(info.stage, sizeof info.stage, "%s", s->cfg->name);
 	(void)snprintf(info.code, sizeof info.code, "%s", code);
@@ -66,7 +67,8 @@ sink_dead(struct sink *s, uint64_t ticket, unsigned attempts, const char *code, 
 		ev = (struct sink_event){ .h = { .stream = entry->stream,
 					      .pos = entry->pos,
 					      .recv_ns = entry->recv_ns },
-			.frame = (const uint8_t *)"" };
+			.frame = (const uint8_t *)"",
+			.is_replay = (entry->flags & SINK_ENTRY_REPLAY) != 0 };
 	}
 	if (entry != NULL)
 		sink_publish_dead(s, &ev, attempts, code, text);
