@@ -196,6 +196,7 @@ set_producer(rd_kafka_conf_t *conf, const struct config_sink *cfg, char *why, si
 {
 	int64_t batch = cfg->batch_events < 1000000 ? cfg->batch_events : 1000000;
 	int64_t bytes = cfg->batch_bytes < 2147483647 ? (int64_t)cfg->batch_bytes : 2147483647;
+	int64_t linger = cfg->linger_ms < 900000 ? cfg->linger_ms : 900000;
 	int64_t request = cfg->timeout_ms < 1 ? 1 : cfg->timeout_ms;
 
 	if (request > 900000)
@@ -203,7 +204,7 @@ set_producer(rd_kafka_conf_t *conf, const struct config_sink *cfg, char *why, si
 	if (set(conf, "compression.codec", codec(cfg->compression), why, size) == -1 ||
 	    set_number(conf, "batch.num.messages", batch < 1 ? 1 : batch, why, size) == -1 ||
 	    set_number(conf, "batch.size", bytes < 1 ? 1 : bytes, why, size) == -1 ||
-	    set_number(conf, "linger.ms", cfg->linger_ms, why, size) == -1 ||
+	    set_number(conf, "linger.ms", linger, why, size) == -1 ||
 	    set_number(conf, "request.timeout.ms", request, why, size) == -1 ||
 	    /* The socket's must be longer than the request's. */
 	    set_number(conf, "socket.timeout.ms", request > 290000 ? 300000 : request + 10000, why,
