@@ -107,26 +107,29 @@ sink_part_notices(const struct sink_part *p)
 	return atomic_load_explicit(&p->notice_count, memory_order_acquire);
 }
 
-enum sink_part_found
-sink_part_find(const struct sink_part *p, uint64_t since, uint32_t stream, uint64_t pos,
-    enum sink_outcome *what)
+bool
+sink_part_collect(const struct sink_part *p, uint64_t since, uint32_t stream, uint64_t from,
+    uint64_t to, struct sink_found *out, size_t max, size_t *n)
 {
 	uint64_t end = sink_part_notices(p);
 
-	for (uint64_t n = since; n != end; n++) {
-		const struct sink_notice *at = &p->notice[n & (SINK_PART_NOTICES - 1)];
+	*n = 0;
+	for (uint64_t i = since; i != end; i++) {
+		const struct sink_notice *at = &p->notice[i & (SINK_PART_NOTICES - 1)];
 		/* acquire: pairs with the stores of sink_part_notice(). */
 		uint64_t sw = atomic_load_explicit(&at->stream_what, memory_order_acquire);
-		uint64_t at_pos = atomic_load_explicit(&at->pos, memory_order_acquire);
+		uint64_t pos = atomic_load_explicit(&at->pos, memory_order_acquire);
 
-		if (sink_part_notices(p) - n >= SINK_PART_NOTICES)
-			return SINK_PART_FORGOTTEN;
-		if (at_pos == pos && sw >> 8 == stream) {
-			*what = (enum sink_outcome)(sw & 0xff);
-			return SINK_PART_FOUND;
-		}
+		if (sink_part_notices(p) - i >= SINK_PART_NOTICES)
+			return false;
+		if (sw >> 8 != stream || pos < from || pos >= to)
+			continue;
+		if (*n < max)
+			out[*n] = (struct sink_found){ .pos = pos,
+				.what = (enum sink_outcome)(sw & 0xff) };
+		++*n;
 	}
-	return SINK_PART_NOT;
+	return true;
 }
 
 void

@@ -136,14 +136,17 @@ sink_cursor_pos(const struct sink_cursor *c)
 /* Owner only: before the cursor passes the event. */
 void sink_part_notice(struct sink_part *p, uint32_t stream, uint64_t pos, enum sink_outcome what);
 
-enum sink_part_found { SINK_PART_NOT = 0, SINK_PART_FOUND, SINK_PART_FORGOTTEN };
 /*
- * Is there a notice of (stream, pos) among those from number `since` on?  The
- * caller has seen the cursor pass pos.  FORGOTTEN: so many came that the answer
- * is not known.  Cost: a look at each notice since.
+ * Notices from number `since` on whose position in `stream` is in [from, to), into
+ * out (max); *n is how many there are, even beyond max.  False: some are forgotten.
  */
-enum sink_part_found sink_part_find(const struct sink_part *p, uint64_t since, uint32_t stream,
-    uint64_t pos, enum sink_outcome *what);
+struct sink_found {
+	uint64_t pos;
+	enum sink_outcome what;
+	int sink; /* left to the caller */
+};
+bool sink_part_collect(const struct sink_part *p, uint64_t since, uint32_t stream, uint64_t from,
+    uint64_t to, struct sink_found *out, size_t max, size_t *n);
 
 /* The number the next notice will have (acquire). */
 uint64_t sink_part_notices(const struct sink_part *p);

@@ -120,6 +120,8 @@ prepare_admission(struct acceptor *a)
 	a->admit.key_kind = env->cfg->dedup.key == CONFIG_DEDUP_KEY_TUPLE ? EVENT_KEY_TUPLE
 	    : env->cfg->dedup.key == CONFIG_DEDUP_KEY_ID		  ? EVENT_KEY_ID
 									  : EVENT_KEY_AUTO;
+	a->admit.keeps_invalid = env->cfg->deadletter.invalid != 0;
+	a->admit.keep_max = a->cfg->max_event_bytes;
 	a->slices = xcalloc((size_t)a->cfg->max_batch, sizeof *a->slices);
 	a->receipt_prefix_len = (size_t)snprintf(a->receipt_prefix, sizeof a->receipt_prefix,
 	    "%02x%02x%02x%02x:%d:", env->instance[0], env->instance[1], env->instance[2],
@@ -145,6 +147,33 @@ warm_up(struct worker *w, void *at, size_t len)
 }
 
 static void
+on_due(evutil_socket_t fd, short what, void *ctx)
+{
+	struct acceptor *a = ctx;
+
+	(void)fd;
+	(void)what;
+	worker_woke(a->worker);
+}
+
+static void
+prepare_waits(struct acceptor *a)
+{
+	struct worker *w = a->worker;
+	uint64_t durable_ns = (uint64_t)a->cfg->durable_timeout_ms * CLOCK_NS_PER_MS;
+	uint64_t delivered_ns = (uint64_t)a->cfg->delivered_timeout_ms * CLOCK_NS_PER_MS;
+
+	ack_sinks_init(&a->sinks, w->env->cfg, w->env->region);
+	ack_wait_init(&a->wait, w->env->region, (uint32_t)w->job->slot, ACK_LEVEL_DURABLE,
+	    &a->sinks, durable_ns, 0);
+	ack_wait_init(&a->delivered, w->env->region, (uint32_t)w->job->slot, ACK_LEVEL_DELIVERED,
+	    &a->sinks, durable_ns, delivered_ns);
+	a->due = event_new(w->base, -1, 0, on_due, a);
+	if (a->due == NULL)
+		fatal("cannot make a timer");
+}
+
+static void
 acceptor_start(struct worker *w)
 {
 	const struct region *r = w->env->region;
@@ -156,8 +185,7 @@ acceptor_start(struct worker *w)
 	warm_up(w, r->dedup.header, r->dedup_len);
 	warm_up(w, r->ring_data[w->job->slot], 2 * r->ring_capacity);
 	prepare_admission(a);
-	ack_wait_init(&a->wait, w->env->region, (uint32_t)w->job->slot,
-	    (uint64_t)a->cfg->durable_timeout_ms * CLOCK_NS_PER_MS);
+	prepare_waits(a);
 	a->server = http_server_new(w->base, &limits, &callbacks, a);
 	for (int i = 0; i < CONFIG_BIND_MAX; i++) {
 		int fd = w->env->listen_fd[w->job->listen][i];
@@ -198,30 +226,78 @@ take_slot(struct acceptor *a)
 			: a->slot.recovered == DEDUP_FREED ? "freed"
 							   : "none");
 	a->is_admitting = true;
+	ack_wait_begin(&a->wait, a->slot.ring.tail);
+	ack_wait_begin(&a->delivered, a->slot.ring.tail);
 	bell_ring_anyway(w->env->journal_bell);
 	worker_ready(w);
 }
 
-/* Let go of what has become durable, and of what never will in time. */
+static bool
+is_waiting(const struct ack_wait *w)
+{
+	return w->first != w->last;
+}
+
+static void
+settle_special(struct acceptor *a, struct ack_wait *w, uint64_t now_ns)
+{
+	_Atomic uint64_t *c = a->slot.page->counter;
+	enum ack_special special;
+	struct ack_group g;
+	uint64_t late = 0;
+
+	while ((special = ack_wait_special(w, now_ns, &g, &a->found)) != ACK_SPECIAL_NONE) {
+		for (size_t i = 0; i < a->found.n; i++)
+			late += a->found.at[i].what == SINK_LATE;
+		if (special == ACK_SPECIAL_SHORT)
+			counters_add(c, counter_id(STREAM, delivered_short), g.events);
+		a->rewrite = special == ACK_SPECIAL_SHORT ? ACCEPTOR_SHORT : ACCEPTOR_FOUND;
+		http_server_settle(a->server, g.ticket, false);
+	}
+	a->rewrite = ACCEPTOR_UNKNOWN;
+	if (late > 0)
+		counters_add(c, counter_id(STREAM, late), late);
+}
+
+/* Let go of what has reached its level, and of what never will in time. */
+static void
+settle(struct acceptor *a, struct ack_wait *w)
+{
+	const struct journal_part *journal = a->worker->env->region->journal;
+	_Atomic uint64_t *c = a->slot.page->counter;
+	uint64_t ticket, events, now_ns;
+
+	if (!is_waiting(w))
+		return;
+	now_ns = clock_mono_ns();
+	do {
+		ticket = ack_wait_reached(w, now_ns);
+		if (ticket != 0)
+			http_server_settle(a->server, ticket, true);
+		settle_special(a, w, now_ns);
+	} while (ticket != 0 && is_waiting(w));
+	if (w->missed > 0) {
+		counters_add(c, counter_id(STREAM, verdict_missed), w->missed);
+		w->missed = 0;
+	}
+	if (!is_waiting(w)) {
+		if (w->level == ACK_LEVEL_DELIVERED)
+			word_store(&a->slot.page->delivered_wanted, 0);
+		return;
+	}
+	ticket = ack_wait_failed(
+	    w, now_ns, word_load(&journal->trouble) != LAYOUT_TROUBLE_NONE, &events);
+	if (ticket != 0) {
+		counters_add(c, counter_id(STREAM, unknown), events);
+		http_server_settle(a->server, ticket, false);
+	}
+}
+
 static void
 settle_acks(struct acceptor *a)
 {
-	const struct journal_part *journal = a->worker->env->region->journal;
-	uint64_t ticket, events;
-
-	if (a->wait.first == a->wait.last)
-		return;
-	ticket = ack_wait_durable(&a->wait);
-	if (ticket != 0)
-		http_server_settle(a->server, ticket, true);
-	if (a->wait.first == a->wait.last)
-		return;
-	ticket = ack_wait_failed(&a->wait, clock_mono_ns(),
-	    word_load(&journal->trouble) != LAYOUT_TROUBLE_NONE, &events);
-	if (ticket != 0) {
-		counters_add(a->slot.page->counter, counter_id(STREAM, unknown), events);
-		http_server_settle(a->server, ticket, false);
-	}
+	settle(a, &a->wait);
+	settle(a, &a->delivered);
 }
 
 /* Tell the journal, if it sleeps and this is worth waking it for. */
@@ -242,13 +318,16 @@ static void
 acceptor_round(struct worker *w)
 {
 	struct acceptor *a = w->stage;
+	bool somebody_waits;
 
 	if (!a->is_admitting) {
 		if (!a->has_given_up && !a->is_set_aside)
 			take_slot(a);
 		return;
 	}
-	ring_journal(a, ack_wait_close(&a->wait, a->slot.ring.tail, clock_mono_ns()));
+	somebody_waits = ack_wait_close(&a->wait, a->slot.ring.tail, clock_mono_ns());
+	somebody_waits |= ack_wait_close(&a->delivered, a->slot.ring.tail, clock_mono_ns());
+	ring_journal(a, somebody_waits);
 	settle_acks(a);
 	if (word_load(&w->env->region->journal->stream[w->job->slot].retired) != 0 &&
 	    !w->draining) {
@@ -261,18 +340,35 @@ acceptor_round(struct worker *w)
 	}
 }
 
+/* Deadlines that come before the next tick. */
+static void
+wake_when_due(struct acceptor *a)
+{
+	uint64_t now_ns = clock_mono_ns();
+	uint64_t due = ack_wait_due(&a->wait, now_ns), later = ack_wait_due(&a->delivered, now_ns);
+	struct timeval tv = { 0, 0 };
+
+	due = due < later ? due : later;
+	if (due >= WORKER_TICK_MS * CLOCK_NS_PER_MS)
+		return;
+	tv.tv_usec = (suseconds_t)((due / CLOCK_NS_PER_MS + 1) * 1000);
+	(void)event_add(a->due, &tv);
+}
+
 static bool
 acceptor_may_sleep(struct worker *w)
 {
 	struct acceptor *a = w->stage;
 
-	if (a->wait.first == a->wait.last)
+	if (!is_waiting(&a->wait) && !is_waiting(&a->delivered))
 		return true; /* nobody waits: the journal has nothing to ring for */
 	bell_doze(&a->slot.page->sleeping, LAYOUT_ASLEEP);
 	w->dozing = true;
 	settle_acks(a);
-	if (a->wait.first == a->wait.last)
+	if (!is_waiting(&a->wait) && !is_waiting(&a->delivered))
 		worker_woke(w);
+	else
+		wake_when_due(a);
 	return true;
 }
 
@@ -327,6 +423,7 @@ acceptor_tick(struct worker *w, uint64_t mono_ns)
 	struct acceptor *a = w->stage;
 
 	http_server_tick(a->server, mono_ns / CLOCK_NS_PER_MS);
+	acceptor_receipt_tick(a, mono_ns);
 	if (!a->is_admitting)
 		return;
 	dedup_sweep(&a->slot.claimer, dedup_tick(&a->slot.claimer.table, clock_boot_ns()),
@@ -349,7 +446,8 @@ acceptor_is_done(struct worker *w)
 
 	if (a->has_given_up)
 		return true;
-	if (!http_server_is_empty(a->server) || !ack_wait_is_idle(&a->wait))
+	if (!http_server_is_empty(a->server) || !ack_wait_is_idle(&a->wait) ||
+	    !ack_wait_is_idle(&a->delivered))
 		return false;
 	if (a->is_admitting) {
 		copy_counters(a);
@@ -375,7 +473,8 @@ acceptor_command(struct worker *w, const char *line, struct text_out *out)
 	}
 	if (strcmp(line, "show acks") == 0) {
 		text_add(out, "groups_waiting=%llu next_ticket=%llu durable_wanted=%llu\n",
-		    (unsigned long long)(a->wait.last - a->wait.first),
+		    (unsigned long long)(a->wait.last - a->wait.first + a->delivered.last -
+			a->delivered.first),
 		    (unsigned long long)a->wait.ticket,
 		    (unsigned long long)word_load(&a->slot.page->durable_wanted));
 		return true;

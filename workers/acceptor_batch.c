@@ -15,6 +15,7 @@
  *	By admit.c only.
  */
 #include "workers/acceptor.h"
+#include "workers/acceptor_text.h"
 
 #include "common/clock.h"
 #include "common/http_media.h"
@@ -23,12 +24,6 @@
 #include <stdlib.h>
 
 #define RESULT_MAX   8192 /* a result with the longest key, all of it escaped */
-#define STATUS_OPEN  "{\"status\":\""
-#define COUNTS_BEGIN "],\"accepted\":"
-
-struct tally {
-	uint64_t n[VERDICTS];
-};
 
 /* Split by content type; false: the answer went out. */
 static bool
@@ -79,7 +74,7 @@ write_result(const struct acceptor *a, struct http_out *out, const struct admit_
 
 	switch (e->verdict) {
 	case VERDICT_ACCEPTED:
-		json_out_lit(&j, STATUS_OPEN "accepted\",\"eventKey\":\"");
+		json_out_lit(&j, ACCEPTOR_TEXT_OPEN "accepted\",\"eventKey\":\"");
 		event_key_print(&j, &e->event);
 		json_out_lit(&j, "\",\"receipt\":\"");
 		json_out_raw(&j, bytes_of(a->receipt_prefix, a->receipt_prefix_len));
@@ -87,17 +82,17 @@ write_result(const struct acceptor *a, struct http_out *out, const struct admit_
 		json_out_char(&j, '"');
 		break;
 	case VERDICT_DUPLICATE:
-		json_out_lit(&j, STATUS_OPEN "duplicate\",\"eventKey\":\"");
+		json_out_lit(&j, ACCEPTOR_TEXT_OPEN "duplicate\",\"eventKey\":\"");
 		event_key_print(&j, &e->event);
 		json_out_char(&j, '"');
 		break;
 	case VERDICT_INVALID:
-		json_out_lit(&j, STATUS_OPEN "invalid\"");
+		json_out_lit(&j, ACCEPTOR_TEXT_OPEN "invalid\"");
 		write_error(&j, event_code_name(e->error.code), e->error.message,
 		    e->error.pointer);
 		break;
 	default:
-		json_out_lit(&j, STATUS_OPEN "retry\",\"eventKey\":\"");
+		json_out_lit(&j, ACCEPTOR_TEXT_OPEN "retry\",\"eventKey\":\"");
 		event_key_print(&j, &e->event);
 		json_out_lit(&j, "\",\"retryAfterMs\":1000");
 		write_error(&j, admit_retry_code(e->retry), admit_retry_text(e->retry), "");
@@ -107,13 +102,12 @@ write_result(const struct acceptor *a, struct http_out *out, const struct admit_
 	out->len += j.len;
 }
 
-/* What stands behind the results: the counts, the level, the time. */
-static void
-write_end(struct http_out *out, const struct tally *t, enum config_ack ack)
+void
+acceptor_text_end(struct http_out *out, const struct acceptor_tally *t, enum config_ack ack)
 {
 	struct json_out j = json_out_on(http_out_reserve(out, 512), 512);
 
-	json_out_lit(&j, COUNTS_BEGIN);
+	json_out_lit(&j, ACCEPTOR_TEXT_COUNTS);
 	json_out_u64(&j, t->n[VERDICT_ACCEPTED]);
 	json_out_lit(&j, ",\"duplicate\":");
 	json_out_u64(&j, t->n[VERDICT_DUPLICATE]);
@@ -132,9 +126,18 @@ write_end(struct http_out *out, const struct tally *t, enum config_ack ack)
 	out->len += j.len;
 }
 
+enum verdict
+acceptor_text_verdict(struct bytes word)
+{
+	for (int v = 0; v < VERDICTS; v++)
+		if (bytes_is(word, bytes_str(verdict_word((enum verdict)v))))
+			return (enum verdict)v;
+	return VERDICT_RETRY;
+}
+
 static void
 admit_all(struct acceptor *a, const struct admit_request *shared, size_t n, struct http_out *out,
-    struct tally *t)
+    struct acceptor_tally *t)
 {
 	struct admit_event e[ADMIT_AHEAD];
 
@@ -158,8 +161,9 @@ acceptor_batch(struct acceptor *a, struct http_conn *conn, const struct http_req
     struct bytes body, enum config_ack ack)
 {
 	struct http_answer answer = { .status = 200, .tag = ACCEPTOR_TAG_BATCH };
-	struct tally t = { { 0 } };
+	struct acceptor_tally t = { { 0 } };
 	struct admit_request shared;
+	enum config_ack reached;
 	struct http_out *out;
 	size_t n;
 
@@ -169,22 +173,30 @@ acceptor_batch(struct acceptor *a, struct http_conn *conn, const struct http_req
 	counters_add(a->slot.page->counter, counter_id(STREAM, received_bytes), body.len);
 	/* The head is written first, so the answer joins the group before its
 	 * events are known; what they add to it is said below. */
-	if (ack == CONFIG_ACK_DURABLE)
-		answer.ticket = ack_wait_join(&a->wait, 0, false);
+	if (ack >= CONFIG_ACK_DURABLE)
+		answer.ticket = acceptor_http_join(a, conn, &ack, 0, false);
 	out = http_answer_begin(conn, &answer);
 	http_out_lit(out, "{\"status\":\"batch_processed\",\"count\":");
 	http_out_u64(out, n);
 	http_out_lit(out, ",\"results\":[");
 	admit_all(a, &shared, n, out, &t);
-	write_end(out, &t, ack);
-	if (ack == CONFIG_ACK_DURABLE)
-		(void)ack_wait_join(&a->wait, t.n[VERDICT_ACCEPTED] + t.n[VERDICT_DUPLICATE],
-		    t.n[VERDICT_DUPLICATE] > 0);
+	reached = ack == CONFIG_ACK_DELIVERED && t.n[VERDICT_DUPLICATE] > 0 &&
+		a->sinks.claimer != NULL
+	    ? CONFIG_ACK_DURABLE
+	    : ack;
+	acceptor_text_end(out, &t, reached);
+	if (ack >= CONFIG_ACK_DURABLE)
+		(void)ack_wait_join(answer.ticket >> HTTP_WAIT_SHIFT == ACK_LEVEL_DELIVERED
+			? &a->delivered
+			: &a->wait,
+		    t.n[VERDICT_ACCEPTED] + t.n[VERDICT_DUPLICATE], t.n[VERDICT_DUPLICATE] > 0);
 	http_answer_end(conn);
-	a->has_put |= t.n[VERDICT_ACCEPTED] > 0;
+	a->has_put |= t.n[VERDICT_ACCEPTED] > 0 ||
+	    (a->admit.keeps_invalid && t.n[VERDICT_INVALID] > 0);
 	counters_add(a->slot.page->counter,
-	    ack == CONFIG_ACK_DURABLE ? counter_id(STREAM, ack_durable)
-				      : counter_id(STREAM, ack_memory),
+	    ack == CONFIG_ACK_DELIVERED	    ? counter_id(STREAM, ack_delivered)
+		: ack == CONFIG_ACK_DURABLE ? counter_id(STREAM, ack_durable)
+					    : counter_id(STREAM, ack_memory),
 	    1);
 }
 
@@ -200,15 +212,15 @@ acceptor_batch_unknown(struct acceptor *a, struct http_conn *conn, const struct 
 		.retry_after_s = 1 };
 	const uint8_t *at = held->body.ptr;
 	const uint8_t *end = held->body.ptr + held->body.len;
-	const size_t open = sizeof STATUS_OPEN - 1;
-	struct tally t = { { 0 } };
+	const size_t open = sizeof ACCEPTOR_TEXT_OPEN - 1;
+	struct acceptor_tally t = { { 0 } };
 	struct http_out *out = http_answer_begin(conn, &answer);
 	const uint8_t *counts;
 	bool is_head = true;
 
 	(void)a;
 	for (;;) {
-		const uint8_t *next = memmem(at, (size_t)(end - at), STATUS_OPEN, open);
+		const uint8_t *next = memmem(at, (size_t)(end - at), ACCEPTOR_TEXT_OPEN, open);
 		struct bytes word;
 
 		if (next == NULL)
@@ -232,8 +244,8 @@ acceptor_batch_unknown(struct acceptor *a, struct http_conn *conn, const struct 
 								 : VERDICT_RETRY]++;
 		}
 	}
-	counts = memmem(at, (size_t)(end - at), COUNTS_BEGIN, sizeof COUNTS_BEGIN - 1);
+	counts = memmem(at, (size_t)(end - at), ACCEPTOR_TEXT_COUNTS, sizeof ACCEPTOR_TEXT_COUNTS - 1);
 	http_out_bytes(out, at, (size_t)((counts == NULL ? end : counts) - at));
-	write_end(out, &t, CONFIG_ACK_DURABLE);
+	acceptor_text_end(out, &t, CONFIG_ACK_DURABLE);
 	http_answer_end(conn);
 }

@@ -24,12 +24,13 @@
 /* Held answers outlive their connections, so the cap on those does not bound them. */
 #define HELD_PER_CONNECTION 4
 
-enum route { ROUTE_EVENTS_POST, ROUTE_BATCH, ROUTE_EVENTS_GET, ROUTE_HEALTH };
+enum route { ROUTE_EVENTS_POST, ROUTE_BATCH, ROUTE_EVENTS_GET, ROUTE_RECEIPT, ROUTE_HEALTH };
 
 static const struct http_route routes[] = {
 	{ HTTP_METHOD_POST, "/events", ROUTE_EVENTS_POST },
 	{ HTTP_METHOD_POST, "/events/batch", ROUTE_BATCH },
 	{ HTTP_METHOD_GET, "/events", ROUTE_EVENTS_GET },
+	{ HTTP_METHOD_GET, "/events/receipts/:receipt", ROUTE_RECEIPT },
 	{ HTTP_METHOD_GET, "/health", ROUTE_HEALTH },
 };
 
@@ -90,15 +91,17 @@ ask_ack(struct acceptor *a, struct http_conn *conn, const struct http_request *r
 		ack = CONFIG_ACK_MEMORY;
 	} else if (bytes_is(asked, BYTES_LIT("durable"))) {
 		ack = CONFIG_ACK_DURABLE;
+	} else if (bytes_is(asked, BYTES_LIT("delivered"))) {
+		ack = CONFIG_ACK_DELIVERED;
 	} else {
 		http_answer_error(conn, 400, BYTES_LIT("bad_ack"),
-		    BYTES_LIT("The ack level must be memory or durable."), NULL);
+		    BYTES_LIT("The ack level must be memory, durable or delivered."), NULL);
 		return -1;
 	}
 	if (ack > a->cfg->max_ack) {
 		http_answer_error(conn, 400, BYTES_LIT("ack_not_offered"),
 		    BYTES_LIT("This listener does not offer that ack level; leave ack out or ask "
-			      "for memory."),
+			      "for a weaker one."),
 		    NULL);
 		return -1;
 	}
@@ -113,12 +116,22 @@ is_open_for(struct acceptor *a, struct http_conn *conn, enum config_ack ack)
 	const struct journal_part *journal = a->worker->env->region->journal;
 	const struct http_answer soon = { .retry_after_s = 1 };
 	enum layout_trouble trouble;
+	uint64_t stopped;
 	char text[256];
 
 	if (!a->is_admitting) {
 		http_answer_error(conn, 503, BYTES_LIT("starting"),
 		    BYTES_LIT("The service is starting; send the request again in a second."),
 		    &soon);
+		return false;
+	}
+	stopped = word_load(&journal->intake_stop);
+	if (stopped != 0 && stopped <= SINK_PART_MAX) {
+		(void)snprintf(text, sizeof text,
+		    "The sink %.40s must have every event and is too far behind; send the request "
+		    "again later.",
+		    a->worker->env->region->header->sink_name[stopped - 1].name);
+		http_answer_error(conn, 503, BYTES_LIT("sink_behind"), bytes_str(text), &soon);
 		return false;
 	}
 	if (ack < CONFIG_ACK_DURABLE)
@@ -143,6 +156,28 @@ is_open_for(struct acceptor *a, struct http_conn *conn, enum config_ack ack)
 	return false;
 }
 
+uint64_t
+acceptor_http_join(struct acceptor *a, struct http_conn *conn, enum config_ack *ack,
+    uint64_t events, bool has_duplicate)
+{
+	int waits = http_conn_wait(conn);
+
+	/* Answers of one connection go out in order, so all that wait at one time
+	 * wait for the same: behind one that waits for delivery, durable waits
+	 * too; behind one that waits for the log, only for the log. */
+	if (*ack == CONFIG_ACK_DELIVERED && waits == ACK_LEVEL_DURABLE)
+		*ack = CONFIG_ACK_DURABLE;
+	if (*ack == CONFIG_ACK_DELIVERED || waits == ACK_LEVEL_DELIVERED)
+		return ack_wait_join(&a->delivered, events, has_duplicate);
+	return ack_wait_join(&a->wait, events, has_duplicate);
+}
+
+static const unsigned ack_counter[] = {
+	[CONFIG_ACK_MEMORY] = counter_id(STREAM, ack_memory),
+	[CONFIG_ACK_DURABLE] = counter_id(STREAM, ack_durable),
+	[CONFIG_ACK_DELIVERED] = counter_id(STREAM, ack_delivered),
+};
+
 static void
 answer_single(struct acceptor *a, struct http_conn *conn, const struct admit_event *e,
     enum config_ack ack)
@@ -153,8 +188,12 @@ answer_single(struct acceptor *a, struct http_conn *conn, const struct admit_eve
 	struct http_out *out;
 	struct json_out j;
 
-	if (ack == CONFIG_ACK_DURABLE)
-		answer.ticket = ack_wait_join(&a->wait, 1, is_dup);
+	/* With claims in Redis the first of its kind may be another node's, whose
+	 * delivery nobody here knows of. */
+	if (ack == CONFIG_ACK_DELIVERED && is_dup && a->sinks.claimer != NULL)
+		ack = CONFIG_ACK_DURABLE;
+	if (ack >= CONFIG_ACK_DURABLE)
+		answer.ticket = acceptor_http_join(a, conn, &ack, 1, is_dup);
 	out = http_answer_begin(conn, &answer);
 	j = json_out_on(http_out_reserve(out, KEY_PRINTED_MAX), KEY_PRINTED_MAX);
 	if (is_dup)
@@ -167,10 +206,9 @@ answer_single(struct acceptor *a, struct http_conn *conn, const struct admit_eve
 		json_out_raw(&j, bytes_of(a->receipt_prefix, a->receipt_prefix_len));
 		json_out_u64(&j, e->pos);
 	}
-	if (ack == CONFIG_ACK_DURABLE)
-		json_out_lit(&j, "\",\"ack\":\"durable\"}");
-	else
-		json_out_lit(&j, "\",\"ack\":\"memory\"}");
+	json_out_lit(&j, "\",\"ack\":\"");
+	json_out_raw(&j, bytes_str(config_ack_word(ack)));
+	json_out_lit(&j, "\"}");
 	out->len += j.len;
 	http_answer_end(conn);
 }
@@ -238,13 +276,11 @@ post_event(struct acceptor *a, struct http_conn *conn, const struct http_request
 		answer_single(a, conn, &e, (enum config_ack)ack);
 		break;
 	default:
+		a->has_put |= a->admit.keeps_invalid && e.verdict == VERDICT_INVALID;
 		answer_refused(conn, rq, &e);
 		return;
 	}
-	counters_add(a->slot.page->counter,
-	    ack == CONFIG_ACK_DURABLE ? counter_id(STREAM, ack_durable)
-				      : counter_id(STREAM, ack_memory),
-	    1);
+	counters_add(a->slot.page->counter, ack_counter[ack], 1);
 }
 
 static void
@@ -266,6 +302,8 @@ get_events(struct acceptor *a, struct http_conn *conn)
 	    "{\"method\":\"POST\",\"path\":\"/events/batch\",\"takes\":\"a JSON array or NDJSON "
 	    "of events\"},"
 	    "{\"method\":\"GET\",\"path\":\"/events\",\"gives\":\"this list\"},"
+	    "{\"method\":\"GET\",\"path\":\"/events/receipts/{receipt}\",\"gives\":\"what "
+	    "became of an event\"},"
 	    "{\"method\":\"GET\",\"path\":\"/health\",\"gives\":\"status, uptime, version\"}]}";
 	struct http_out *out = http_answer_begin(conn, &(struct http_answer){ .status = 200 });
 
@@ -338,6 +376,9 @@ acceptor_http_request(void *ctx, struct http_conn *conn, const struct http_reque
 	case ROUTE_EVENTS_GET:
 		get_events(a, conn);
 		break;
+	case ROUTE_RECEIPT:
+		acceptor_receipt(a, conn, rq);
+		break;
 	case ROUTE_HEALTH:
 		get_health(a, conn);
 		break;
@@ -352,6 +393,14 @@ acceptor_http_rewrite(void *ctx, struct http_conn *conn, const struct http_held 
 		.retry_after_s = 1 };
 	struct http_out *out;
 
+	if (held->tag == ACCEPTOR_TAG_RECEIPT) {
+		acceptor_receipt_rewrite(a, conn, held);
+		return;
+	}
+	if (a->rewrite != ACCEPTOR_UNKNOWN) {
+		acceptor_rewrite_found(a, conn, held);
+		return;
+	}
 	if (held->tag == ACCEPTOR_TAG_BATCH) {
 		acceptor_batch_unknown(a, conn, held);
 		return;

@@ -13,6 +13,8 @@
 
 #include "common/crashpoint.h"
 
+#define KEEP_ATTRS_MAX 2048
+
 #define COUNT(a, name) counters_add((a)->slot->page->counter, counter_id(STREAM, name), 1)
 
 const char *
@@ -99,6 +101,7 @@ admit_read(struct admit *a, struct bytes body, struct admit_event *e)
 	COUNT(a, received);
 	if (event_read(reader, body, &e->event, &e->error) != EVENT_OK) {
 		e->verdict = VERDICT_INVALID;
+		e->event.body = body;
 		COUNT(a, invalid);
 		return;
 	}
@@ -124,6 +127,44 @@ retry(struct admit *a, struct admit_event *e, enum admit_retry why)
 	return e->verdict = VERDICT_RETRY;
 }
 
+/* What was refused, with the reason, for the stage that keeps dead letters. */
+static void
+keep_invalid(struct admit *a, const struct admit_request *rq, const struct admit_event *e)
+{
+	struct ring_in *ring = &a->slot->ring;
+	uint8_t attrs[KEEP_ATTRS_MAX];
+	struct frame_header *h;
+	enum ring_result why;
+	size_t len, attrs_len = 0;
+	uint8_t *at;
+
+	if (e->event.body.len == 0 || e->event.body.len > a->keep_max)
+		return;
+	attrs_len = frame_attr_put(attrs, attrs_len, sizeof attrs, FRAME_ATTR_REASON_CODE,
+	    bytes_str(event_code_name(e->error.code)));
+	attrs_len = frame_attr_put(attrs, attrs_len, sizeof attrs, FRAME_ATTR_REASON_TEXT,
+	    bytes_str(e->error.message));
+	attrs_len = frame_attr_put(attrs, attrs_len, sizeof attrs, FRAME_ATTR_POINTER,
+	    bytes_str(e->error.pointer));
+	len = frame_len_for(attrs_len, e->event.body.len);
+	at = ring_reserve(ring, len, &why);
+	if (at == NULL)
+		return;
+	h = (struct frame_header *)(void *)at;
+	*h = (struct frame_header){ .type = FRAME_CONTROL,
+		.stream = a->slot->slot,
+		.content_type = FRAME_CONTENT_JSON,
+		.pos = ring->tail,
+		.seq = ring->seq,
+		.recv_ns = rq->recv_ns,
+		.listener = rq->listener };
+	memcpy(at + sizeof *h, attrs, attrs_len);
+	memcpy(at + sizeof *h + attrs_len, e->event.body.ptr, e->event.body.len);
+	frame_seal(at, (uint32_t)attrs_len, (uint32_t)e->event.body.len);
+	ring_put(ring, len, false);
+	COUNT(a, invalid_kept);
+}
+
 enum verdict
 admit_decide(struct admit *a, const struct admit_request *rq, struct admit_event *e)
 {
@@ -133,8 +174,11 @@ admit_decide(struct admit *a, const struct admit_request *rq, struct admit_event
 	enum ring_result why;
 	uint8_t *at;
 
-	if (e->verdict == VERDICT_INVALID)
+	if (e->verdict == VERDICT_INVALID) {
+		if (a->keeps_invalid)
+			keep_invalid(a, rq, e);
 		return e->verdict;
+	}
 	switch (dedup_claim(claimer, e->hash.lo, e->hash.hi, ring->tail, rq->tick)) {
 	case DEDUP_DUPLICATE:
 		COUNT(a, duplicate);

@@ -63,6 +63,8 @@ struct admit {
 	unsigned next_reader;
 	const uint8_t *dedup_key;
 	enum event_key_kind key_kind;
+	bool keeps_invalid; /* what is refused goes to the dead-letter store */
+	size_t keep_max;    /* bytes of it */
 };
 
 /* What all events of one request share. */
@@ -88,7 +90,8 @@ struct admit_event {
 void admit_read(struct admit *a, struct bytes body, struct admit_event *e);
 /* Between the two, if anything: have the places of n events fetched. */
 void admit_fetch(const struct admit *a, const struct admit_event *e, size_t n);
-/* Last: claim, put, settle.  Does nothing to an INVALID one. */
+/* Last: claim, put, settle.  An INVALID one is at most kept, as a CONTROL frame, if there
+ * is room: refused events hold nothing up. */
 enum verdict admit_decide(struct admit *a, const struct admit_request *rq, struct admit_event *e);
 
 enum verdict admit_event(struct admit *a, const struct admit_request *rq, struct bytes body,

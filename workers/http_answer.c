@@ -135,6 +135,7 @@ close_answer(struct http_conn *conn)
 {
 	struct http_server *server = conn->server;
 	struct http_current *current = &server->current;
+	struct http_held_queue *queue;
 
 	current->is_open = false;
 	current->is_done = true;
@@ -143,10 +144,15 @@ close_answer(struct http_conn *conn)
 	if (current->is_rewrite)
 		return;
 	count_answer(&server->counters, current->status);
-	if (current->ticket <= server->settled_ticket)
+	if (current->ticket == 0)
 		return;
-	assert_that(current->ticket >= server->last_ticket);
-	server->last_ticket = current->ticket;
+	queue = &server->held[current->ticket >> HTTP_WAIT_SHIFT];
+	if (current->ticket <= queue->settled_ticket)
+		return;
+	assert_that(current->ticket >= queue->last_ticket);
+	assert_that(conn->n_held == 0 ||
+	    conn->held_last >> HTTP_WAIT_SHIFT == current->ticket >> HTTP_WAIT_SHIFT);
+	queue->last_ticket = current->ticket;
 	http_server_held_add(server,
 	    &(struct http_held_answer){
 		.conn = conn,

@@ -15,6 +15,11 @@
  *	never decrease over a server's life.  A ticket at or below one that has
  *	already been settled well is sent at once.
  *
+ *	There are HTTP_WAITS things that can be waited for, each with tickets of
+ *	its own (http_ticket()), so that those who wait long for one do not hold up
+ *	those who wait for another.  All answers of one connection that wait at the
+ *	same time wait for the same thing (http_conn_wait()).
+ *
  * PROCESS
  *	HTTP acceptors, admin.
  *
@@ -33,6 +38,18 @@
 #include "common/http_route.h"
 
 struct http_conn;
+
+#define HTTP_WAITS	3
+#define HTTP_WAIT_ALONE 2 /* a connection that waits for this takes no further request */
+#define HTTP_WAIT_SHIFT 60
+/* n counts from 1 for each `wait` in 0..HTTP_WAITS-1. */
+static inline uint64_t
+http_ticket(unsigned wait, uint64_t n)
+{
+	return (uint64_t)wait << HTTP_WAIT_SHIFT | n;
+}
+/* What the connection's answers wait for now; -1: none waits. */
+int http_conn_wait(const struct http_conn *conn);
 
 struct http_answer {
 	uint16_t status;

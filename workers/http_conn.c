@@ -121,7 +121,9 @@ http_conn_may_take(const struct http_conn *conn)
 {
 	const struct http_limits *limits = &conn->server->limits;
 
+	/* Who waits for HTTP_WAIT_ALONE is asked nothing else meanwhile. */
 	return !conn->is_closing && conn->n_held < limits->pipeline &&
+	       http_conn_wait(conn) != HTTP_WAIT_ALONE &&
 	    conn->end - conn->sent + conn->server->out.len < limits->pending_bytes;
 }
 

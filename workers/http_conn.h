@@ -124,6 +124,14 @@ struct http_held_answer {
 	bool has_no_body : 1;
 };
 
+/* Held answers in ticket order, with free-running numbers.  Tickets and numbers carry
+ * in their top bits what is waited for. */
+struct http_held_queue {
+	struct http_held_answer *at;
+	uint64_t first, next, cap;
+	uint64_t last_ticket, settled_ticket;
+};
+
 struct http_listener {
 	struct event event;
 	struct http_server *server;
@@ -174,10 +182,7 @@ struct http_server {
 	bool is_draining;
 	bool is_drained_told;
 
-	/* Held answers in ticket order: a queue with free-running numbers from 1. */
-	struct http_held_answer *held;
-	uint64_t held_first, held_next, held_cap;
-	uint64_t last_ticket, settled_ticket;
+	struct http_held_queue held[HTTP_WAITS];
 
 	char id[HTTP_CONN_ID_LEN + 1];
 	char common[80]; /* "Server: .. Date: .. X-Request-Id: " */
@@ -218,6 +223,7 @@ void http_answer_refuse(struct http_conn *conn, enum http_code code, struct byte
 struct bytes http_answer_new_id(struct http_server *server);
 
 /* ---- http_server_held.c */
+struct http_held_answer *http_server_held_at(const struct http_server *server, uint64_t number);
 void http_server_held_add(struct http_server *server, const struct http_held_answer *answer);
 
 /* ---- http_server_listen.c */

@@ -25,7 +25,7 @@ http_conn_write_limit(const struct http_conn *conn)
 
 	if (conn->held_first == 0)
 		return conn->end;
-	return server->held[conn->held_first & (server->held_cap - 1)].start;
+	return http_server_held_at(server, conn->held_first)->start;
 }
 
 /* Send; the bytes taken, 0 if none could be.  Closes on an error. */

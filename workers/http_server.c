@@ -84,7 +84,10 @@ http_server_new(struct event_base *base, const struct http_limits *limits,
 	server->ctx = ctx;
 	server->date_s = -1;
 	server->scratch = xcalloc(1, HTTP_CONN_SCRATCH + HTTP_POOL_PAD);
-	server->held_first = server->held_next = 1;
+	for (i = 0; i < HTTP_WAITS; i++) {
+		server->held[i].first = server->held[i].next = 1;
+		server->held[i].settled_ticket = http_ticket((unsigned)i, 0);
+	}
 	for (i = 0; i < HTTP_CONN_TIMER_COUNT; i++)
 		TAILQ_INIT(&server->timers[i]);
 	TAILQ_INIT(&server->resume);
@@ -126,7 +129,8 @@ http_server_free(struct http_server *server)
 	(void)event_del(&server->resume_event);
 	http_pool_free(&server->pool);
 	http_out_free(&server->out);
-	free(server->held);
+	for (int i = 0; i < HTTP_WAITS; i++)
+		free(server->held[i].at);
 	free(server->scratch);
 	free(server);
 }

@@ -122,11 +122,11 @@ int http_server_listen(struct http_server *server, int fd, uint32_t listener_id)
  * from here.  The first call sets the clock (http_server_new() does one). */
 void http_server_tick(struct http_server *server, uint64_t now_ms);
 
-/* Every ticket up to and including this one is known: its answers go out as
+/* Every ticket up to and including this one, of the same wait, is known: its answers go out as
  * they are (ok) or are asked for again (callbacks->rewrite).  Costs what it
  * releases.  No request handler runs inside. */
 void http_server_settle(struct http_server *server, uint64_t upto_ticket, bool is_ok);
-/* The lowest ticket that is waited for; 0: none. */
+/* The lowest ticket of wait 0 that is waited for; 0: none. */
 uint64_t http_server_waiting(const struct http_server *server);
 
 /* Stop accepting (listening sockets are closed), close what is idle, let the

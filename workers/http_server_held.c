@@ -22,44 +22,56 @@
 
 enum { HELD_MIN = 1024 };
 
-static struct http_held_answer *
-held_at(const struct http_server *server, uint64_t number)
+#define NUMBER_MASK ((UINT64_C(1) << HTTP_WAIT_SHIFT) - 1)
+
+struct http_held_answer *
+http_server_held_at(const struct http_server *server, uint64_t number)
 {
-	return &server->held[number & (server->held_cap - 1)];
+	const struct http_held_queue *q = &server->held[number >> HTTP_WAIT_SHIFT];
+
+	return &q->at[number & NUMBER_MASK & (q->cap - 1)];
 }
 
 static void
-queue_grow(struct http_server *server)
+queue_grow(struct http_held_queue *q)
 {
-	uint64_t cap = server->held_cap == 0 ? HELD_MIN : server->held_cap * 2, n;
+	uint64_t cap = q->cap == 0 ? HELD_MIN : q->cap * 2, n;
 	struct http_held_answer *held = calloc(cap, sizeof *held);
 
 	if (held == NULL)
 		fatal("no memory for %llu held answers", (unsigned long long)cap);
-	for (n = server->held_first; n < server->held_next; n++)
-		held[n & (cap - 1)] = *held_at(server, n);
-	free(server->held);
-	server->held = held;
-	server->held_cap = cap;
+	for (n = q->first; n < q->next; n++)
+		held[n & (cap - 1)] = q->at[n & (q->cap - 1)];
+	free(q->at);
+	q->at = held;
+	q->cap = cap;
 }
 
 void
 http_server_held_add(struct http_server *server, const struct http_held_answer *answer)
 {
 	struct http_conn *conn = answer->conn;
-	uint64_t number = server->held_next;
+	unsigned wait = (unsigned)(answer->ticket >> HTTP_WAIT_SHIFT);
+	struct http_held_queue *q = &server->held[wait];
+	uint64_t number = http_ticket(wait, q->next);
 
-	if (number - server->held_first == server->held_cap)
-		queue_grow(server);
-	server->held_next++;
-	*held_at(server, number) = *answer;
+	if (q->next - q->first == q->cap)
+		queue_grow(q);
+	q->next++;
+	*http_server_held_at(server, number) = *answer;
 	if (conn->n_held++ == 0)
 		conn->held_first = number;
 	else
-		held_at(server, conn->held_last)->next = number;
+		http_server_held_at(server, conn->held_last)->next = number;
 	conn->held_last = number;
 	server->counters.held++;
 	server->counters.held_now++;
+}
+
+int
+http_conn_wait(const struct http_conn *conn)
+{
+	return conn->n_held == 0 ? -1 : (int)(conn->held_last >> HTTP_WAIT_SHIFT);
 }
 
 /* Put the scratch in the place of bytes [start, end) of the stream. */
@@ -79,9 +91,9 @@ splice(struct http_conn *conn, const struct http_held_answer *answer)
 	memcpy(out->ptr + at, server->out.ptr, len);
 	out->len = at + len + tail;
 	conn->end = conn->end + len - old;
-	for (number = answer->next; number != 0; number = held_at(server, number)->next) {
-		held_at(server, number)->start += len - old;
-		held_at(server, number)->end += len - old;
+	for (number = answer->next; number != 0; number = http_server_held_at(server, number)->next) {
+		http_server_held_at(server, number)->start += len - old;
+		http_server_held_at(server, number)->end += len - old;
 	}
 	return 0;
 }
@@ -122,10 +134,11 @@ rewrite(const struct http_held_answer *answer)
 
 /* Take the first held answer off the queue; its connection joins the list. */
 static void
-release(struct http_server *server, bool is_ok, struct http_conn_list *list)
+release(struct http_server *server, struct http_held_queue *q, bool is_ok,
+    struct http_conn_list *list)
 {
 	/* A copy: the queue may not move here, but rewriting is foreign code. */
-	struct http_held_answer answer = *held_at(server, server->held_first++);
+	struct http_held_answer answer = q->at[q->first++ & (q->cap - 1)];
 	struct http_conn *conn = answer.conn;
 
 	server->counters.held_now--;
@@ -154,15 +167,15 @@ void
 http_server_settle(struct http_server *server, uint64_t upto_ticket, bool is_ok)
 {
 	struct http_conn_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct http_held_queue *q = &server->held[upto_ticket >> HTTP_WAIT_SHIFT];
 	struct http_conn *conn;
 	bool has_moved;
 
 	assert_that(server->current.conn == NULL);
-	if (is_ok && upto_ticket > server->settled_ticket)
-		server->settled_ticket = upto_ticket;
-	while (server->held_first < server->held_next &&
-	    held_at(server, server->held_first)->ticket <= upto_ticket)
-		release(server, is_ok, &list);
+	if (is_ok && upto_ticket > q->settled_ticket)
+		q->settled_ticket = upto_ticket;
+	while (q->first < q->next && q->at[q->first & (q->cap - 1)].ticket <= upto_ticket)
+		release(server, q, is_ok, &list);
 	while ((conn = TAILQ_FIRST(&list)) != NULL) {
 		TAILQ_REMOVE(&list, conn, work_link);
 		conn->is_working = false;
@@ -179,7 +192,7 @@ http_server_settle(struct http_server *server, uint64_t upto_ticket, bool is_ok)
 uint64_t
 http_server_waiting(const struct http_server *server)
 {
-	return server->held_first < server->held_next ?
-	    held_at(server, server->held_first)->ticket :
-	    0;
+	const struct http_held_queue *q = &server->held[0];
+
+	return q->first < q->next ? q->at[q->first & (q->cap - 1)].ticket : 0;
 }

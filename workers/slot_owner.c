@@ -85,6 +85,7 @@ reset_gauges(struct slot_owner *o)
 			counters_set(o->page->counter, row[i].id, 0);
 	word_store(&o->page->sleeping, LAYOUT_AWAKE);
 	word_store(&o->page->durable_wanted, 0);
+	word_store(&o->page->delivered_wanted, 0);
 }
 
 static bool

@@ -64,17 +64,17 @@ START_TEST(acceptance_waits_for_its_own_stream_only)
 {
 	struct ack_wait w;
 
-	ack_wait_init(&w, &region, 0, 1000);
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, NULL, 1000, 0);
 	tail_is(0, 100);
 	tail_is(1, 900);
 	ck_assert_uint_eq(ack_wait_join(&w, 1, false), 1);
 	ck_assert(ack_wait_close(&w, 100, 0));
 	ck_assert_uint_eq(word_load(&region.slot[0]->durable_wanted), 100);
-	ck_assert_uint_eq(ack_wait_durable(&w), 0);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
 	durable_is(0, 99);
-	ck_assert_uint_eq(ack_wait_durable(&w), 0);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
 	durable_is(0, 100);
-	ck_assert_uint_eq(ack_wait_durable(&w), 1);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 1);
 	ck_assert(ack_wait_is_idle(&w));
 }
 END_TEST
@@ -83,16 +83,16 @@ START_TEST(duplicate_waits_for_every_stream_as_it_stood)
 {
 	struct ack_wait w;
 
-	ack_wait_init(&w, &region, 0, 1000);
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, NULL, 1000, 0);
 	tail_is(1, 500); /* the twin is in there, in memory only */
 	(void)ack_wait_join(&w, 1, true);
 	ck_assert(ack_wait_close(&w, 0, 0));
-	ck_assert_uint_eq(ack_wait_durable(&w), 0);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
 	tail_is(1, 700); /* what comes later is not waited for */
 	durable_is(1, 499);
-	ck_assert_uint_eq(ack_wait_durable(&w), 0);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
 	durable_is(1, 500);
-	ck_assert_uint_eq(ack_wait_durable(&w), 1);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 1);
 }
 END_TEST
 
@@ -100,15 +100,15 @@ START_TEST(groups_end_in_order)
 {
 	struct ack_wait w;
 
-	ack_wait_init(&w, &region, 0, 1000);
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, NULL, 1000, 0);
 	tail_is(1, 500);
 	(void)ack_wait_join(&w, 1, true);
 	ck_assert(ack_wait_close(&w, 0, 0));
 	ck_assert_uint_eq(ack_wait_join(&w, 1, false), 2);
 	ck_assert(ack_wait_close(&w, 0, 0));
-	ck_assert_uint_eq(ack_wait_durable(&w), 0);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
 	durable_is(1, 500);
-	ck_assert_uint_eq(ack_wait_durable(&w), 2);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 2);
 }
 END_TEST
 
@@ -116,7 +116,7 @@ START_TEST(many_groups_wait_while_the_journal_is_slow)
 {
 	struct ack_wait w;
 
-	ack_wait_init(&w, &region, 0, 1000);
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, NULL, 1000, 0);
 	for (uint64_t i = 1; i <= 1000; i++) {
 		tail_is(0, i * 8);
 		tail_is(1, i * 16);
@@ -125,12 +125,12 @@ START_TEST(many_groups_wait_while_the_journal_is_slow)
 		if (i % 7 == 0) {
 			durable_is(0, i * 4);
 			durable_is(1, i * 8);
-			(void)ack_wait_durable(&w);
+			(void)ack_wait_reached(&w, 1);
 		}
 	}
 	durable_is(0, 8000);
 	durable_is(1, 16000);
-	ck_assert_uint_eq(ack_wait_durable(&w), 1000);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 1000);
 	ck_assert(ack_wait_is_idle(&w));
 }
 END_TEST
@@ -140,7 +140,7 @@ START_TEST(wait_that_runs_out_fails_with_its_events_counted)
 	struct ack_wait w;
 	uint64_t events;
 
-	ack_wait_init(&w, &region, 0, 1000);
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, NULL, 1000, 0);
 	tail_is(0, 100);
 	(void)ack_wait_join(&w, 3, false);
 	ck_assert(ack_wait_close(&w, 100, 0));
@@ -152,7 +152,7 @@ START_TEST(wait_that_runs_out_fails_with_its_events_counted)
 	ck_assert_uint_eq(ack_wait_failed(&w, 1000, true, &events), 2);
 	ck_assert_uint_eq(events, 4);
 	durable_is(0, 100);
-	ck_assert_uint_eq(ack_wait_durable(&w), 0);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
 }
 END_TEST
 
@@ -161,7 +161,7 @@ START_TEST(what_was_lost_with_a_damaged_ring_is_never_durable)
 	struct ack_wait w;
 	uint64_t events;
 
-	ack_wait_init(&w, &region, 0, 1000);
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, NULL, 1000, 0);
 	tail_is(1, 500);
 	(void)ack_wait_join(&w, 1, true);
 	ck_assert(ack_wait_close(&w, 0, 0));
@@ -169,7 +169,7 @@ START_TEST(what_was_lost_with_a_damaged_ring_is_never_durable)
 	word_store(&region.journal->stream[1].retired, 1);
 	ck_assert_uint_eq(ack_wait_failed(&w, 0, false, &events), 0);
 	durable_is(1, 500);
-	ck_assert_uint_eq(ack_wait_durable(&w), 0);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
 	ck_assert_uint_eq(ack_wait_failed(&w, 0, false, &events), 1);
 	ck_assert_uint_eq(events, 1);
 }
@@ -180,7 +180,7 @@ START_TEST(stream_that_was_forgotten_holds_up_no_later_duplicate)
 	struct ack_wait w;
 	uint64_t events;
 
-	ack_wait_init(&w, &region, 0, 1000);
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, NULL, 1000, 0);
 	tail_is(1, 500);
 	word_store(&region.slot[1]->retired, LAYOUT_RETIRED);
 	word_store(&region.journal->stream[1].retired, 1);
@@ -190,12 +190,12 @@ START_TEST(stream_that_was_forgotten_holds_up_no_later_duplicate)
 	(void)ack_wait_join(&w, 1, true);
 	word_store(&region.slot[1]->retired, LAYOUT_RETIRED_FORGOTTEN);
 	ck_assert(ack_wait_close(&w, 0, 0));
-	ck_assert_uint_eq(ack_wait_durable(&w), 0);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
 	ck_assert_uint_eq(ack_wait_failed(&w, 0, false, &events), 1);
 	/* The next turn's are beyond doubt. */
 	(void)ack_wait_join(&w, 1, true);
 	ck_assert(ack_wait_close(&w, 0, 0));
-	ck_assert_uint_eq(ack_wait_durable(&w), 2);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 2);
 }
 END_TEST
 
@@ -203,7 +203,7 @@ START_TEST(nobody_waits_when_nobody_joined)
 {
 	struct ack_wait w;
 
-	ack_wait_init(&w, &region, 0, 1000);
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, NULL, 1000, 0);
 	ck_assert(!ack_wait_close(&w, 100, 0));
 	ck_assert(ack_wait_is_idle(&w));
 }
