@@ -25,7 +25,7 @@
 
 enum column_source {
 	COLUMN_POINTER = 0, /* a value of the event */
-	COLUMN_RECEIPT,	    /* what the producer was given */
+	COLUMN_RECEIPT,     /* what the producer was given */
 	COLUMN_RECEIVED,    /* when the event was taken */
 	COLUMN_EVENT_KEY,   /* event:{userId}:{eventType}:{timestamp} */
 	COLUMN_STREAM,
@@ -43,7 +43,7 @@ struct column {
 enum column_base {
 	COLUMN_STRING = 0,
 	COLUMN_FIXED_STRING, /* of `n` bytes */
-	COLUMN_INT,	     /* of `bits` */
+	COLUMN_INT,          /* of `bits` */
 	COLUMN_UINT,
 	COLUMN_FLOAT,
 	COLUMN_BOOL,
@@ -66,6 +66,7 @@ struct column_type {
 int column_parse(const char *text, struct column *out, char *why, size_t size)
     __attribute__((warn_unused_result));
 /* Is it a type that we can write? */
-bool column_type_parse(const char *type, struct column_type *out) __attribute__((warn_unused_result));
+bool column_type_parse(const char *type, struct column_type *out)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -199,7 +199,8 @@ struct config_sink {
 	int64_t breaker_open_ms; /* then one probe */
 
 	/* Where it is and who we are there. */
-	struct config_list server; /* redis: host:port or unix:/path; kafka: host:port; clickhouse, route: URL */
+	/* redis: host:port or unix:/path; kafka: host:port; clickhouse, route: a URL */
+	struct config_list server;
 	char user[64];
 	char password_file[CONFIG_PATH_SIZE];
 	char ca_file[CONFIG_PATH_SIZE];

@@ -31,8 +31,8 @@ bool config_check_is_written(const struct config_parser *p, struct config_check_
 /* Not refused where it was read: its value, or the default, may be held against others. */
 bool config_check_is_good(const struct config_parser *p, struct config_check_subject s);
 /* Of two keys that do not go together, the one that somebody wrote. */
-struct config_check_subject config_check_written_of(const struct config_parser *p,
-    struct config_check_subject a, struct config_check_subject b);
+struct config_check_subject config_check_written_of(
+    const struct config_parser *p, struct config_check_subject a, struct config_check_subject b);
 
 /* At the line of the key, or where its section was opened. */
 void config_check_complain(const struct config_parser *p, struct config_check_subject s,

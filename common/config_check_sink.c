@@ -36,7 +36,9 @@ list_kinds(const struct config_key *key, char *buf, size_t size)
 			continue;
 		left--;
 		at += (size_t)snprintf(buf + at, size - at, "%s%s", w->word,
-		    left == 0 ? "" : left == 1 ? " and " : ", ");
+		    left == 0   ? ""
+		    : left == 1 ? " and "
+				: ", ");
 	}
 }
 
@@ -135,8 +137,8 @@ check_route(struct config_parser *p, int at)
 
 	if (s->kind != CONFIG_SINK_ROUTE)
 		return;
-	if (s->compression != CONFIG_COMPRESSION_NONE && s->compression != CONFIG_COMPRESSION_GZIP &&
-	    is_good(p, how))
+	if (s->compression != CONFIG_COMPRESSION_NONE &&
+	    s->compression != CONFIG_COMPRESSION_GZIP && is_good(p, how))
 		complain(p, how, "kind route can do none and gzip");
 }
 
@@ -149,8 +151,8 @@ check_claimer(struct config_parser *p, int at)
 	if (p->cfg->sink[at].kind != CONFIG_SINK_REDIS)
 		return;
 	for (i = 0; i < at; i++)
-		if (p->cfg->sink[i].kind == CONFIG_SINK_REDIS &&
-		    is_written(p, OF(i, kind)) && is_good(p, OF(i, kind))) {
+		if (p->cfg->sink[i].kind == CONFIG_SINK_REDIS && is_written(p, OF(i, kind)) &&
+		    is_good(p, OF(i, kind))) {
 			complain(p, OF(at, kind),
 			    "sink \"%s\" is of kind redis already, and one claims for all (to add "
 			    "events to a stream write redis-stream)",

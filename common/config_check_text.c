@@ -129,8 +129,8 @@ check_servers(struct config_parser *p, int at)
 	int i, j;
 
 	if (s->server.n == 0 && is_good(p, server))
-		complain(p, server, "sink \"%s\" has no address: write server http://127.0.0.1:8080/",
-		    s->name);
+		complain(p, server,
+		    "sink \"%s\" has no address: write server http://127.0.0.1:8080/", s->name);
 	for (i = 0; i < s->server.n; i++) {
 		const char *text = s->server.at[i];
 
@@ -236,8 +236,9 @@ check_pairs(struct config_parser *p, struct subject of, const struct config_list
 			continue;
 		}
 		if (memmem(text, len, "password", 8) != NULL)
-			complain_line(p, of, i, "a password does not stand here: write "
-						"password-file");
+			complain_line(p, of, i,
+			    "a password does not stand here: write "
+			    "password-file");
 		for (j = 0; j < i; j++)
 			if (strncmp(list->at[j], text, len + 1) == 0)
 				complain_line(p, of, i, "%.*s stands here twice", (int)len, text);
@@ -326,8 +327,8 @@ config_check_sink_texts(struct config_parser *p, int at)
 		complain(p, OF(at, ch_table), "%s is not letters, digits and _",
 		    config_errors_quote(s->ch_table, q));
 	check_columns(p, at);
-	check_pairs(p, OF(at, setting), &s->setting,
-	    "abcdefghijklmnopqrstuvwxyz0123456789_", "max_threads 4");
+	check_pairs(p, OF(at, setting), &s->setting, "abcdefghijklmnopqrstuvwxyz0123456789_",
+	    "max_threads 4");
 	check_pairs(p, OF(at, option), &s->option, "abcdefghijklmnopqrstuvwxyz0123456789_.",
 	    "socket.keepalive.enable true");
 	check_headers(p, at);

@@ -52,8 +52,7 @@ config_parse_instance(enum config_section section, int at)
 }
 
 const struct config_place *
-config_parse_line_place(
-    const struct config_parser *p, int instance, enum config_key_id id, int at)
+config_parse_line_place(const struct config_parser *p, int instance, enum config_key_id id, int at)
 {
 	const struct config_line_place *line;
 
@@ -176,8 +175,8 @@ has_good_name(struct config_parser *p, const struct named *of, const char *name)
 	int i;
 
 	if (name == NULL) {
-		complain(p, "%s: a name is missing (try %s %s)", of->section, of->section,
-		    of->example);
+		complain(
+		    p, "%s: a name is missing (try %s %s)", of->section, of->section, of->example);
 		return false;
 	}
 	if (!is_name(name)) {
@@ -284,16 +283,16 @@ join_words(const struct config_parser *p, const struct config_key *key,
 
 	if (key->type == CONFIG_TYPE_VERBATIM) {
 		if (lex->is_replaced) {
-			(void)snprintf(why, CONFIG_VALUE_WHY_SIZE,
-			    "put all of it in quotes: it has a ${...}");
+			(void)snprintf(
+			    why, CONFIG_VALUE_WHY_SIZE, "put all of it in quotes: it has a ${...}");
 			return NULL;
 		}
 		len = lex->values_to - lex->values_from;
 		memcpy(buf, p->line + lex->values_from, len);
 	} else {
 		for (i = 1; i < lex->n && len < CONFIG_LINE_MAX_BYTES; i++)
-			len += (size_t)snprintf(buf + len, CONFIG_LINE_MAX_BYTES + 1 - len,
-			    "%s%s", i == 1 ? "" : " ", lex->word[i]);
+			len += (size_t)snprintf(buf + len, CONFIG_LINE_MAX_BYTES + 1 - len, "%s%s",
+			    i == 1 ? "" : " ", lex->word[i]);
 		len = len < CONFIG_LINE_MAX_BYTES ? len : CONFIG_LINE_MAX_BYTES;
 	}
 	buf[len] = '\0';

@@ -220,8 +220,8 @@ static bool
 add_line(const struct config_key *key, struct config_list *list, const char *text, char *why)
 {
 	if (list->n == CONFIG_LIST_MAX) {
-		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE, "%d lines of it are allowed in a section",
-		    CONFIG_LIST_MAX);
+		(void)snprintf(why, CONFIG_VALUE_WHY_SIZE,
+		    "%d lines of it are allowed in a section", CONFIG_LIST_MAX);
 		return false;
 	}
 	if (!has_length(key, text, why))

@@ -24,8 +24,19 @@
 #define WHERE_MAX  PICK_MAX
 #define IN_MAX     64 /* values behind `in` */
 
-enum op { OP_EQ = 1, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_LIKE, OP_UNLIKE, OP_IN, OP_EXISTS,
-	OP_ABSENT };
+enum op {
+	OP_EQ = 1,
+	OP_NE,
+	OP_LT,
+	OP_LE,
+	OP_GT,
+	OP_GE,
+	OP_LIKE,
+	OP_UNLIKE,
+	OP_IN,
+	OP_EXISTS,
+	OP_ABSENT
+};
 
 /* Of a value of JSON. */
 enum type { TYPE_STRING = 1, TYPE_NUMBER, TYPE_TRUE, TYPE_FALSE, TYPE_NULL, TYPE_OTHER };
@@ -70,8 +81,7 @@ static const struct {
 	const char *word;
 	enum op op;
 } ops[] = {{"=", OP_EQ}, {"!=", OP_NE}, {"<", OP_LT}, {"<=", OP_LE}, {">", OP_GT}, {">=", OP_GE},
-    {"~", OP_LIKE}, {"!~", OP_UNLIKE}, {"in", OP_IN}, {"exists", OP_EXISTS},
-    {"absent", OP_ABSENT}};
+    {"~", OP_LIKE}, {"!~", OP_UNLIKE}, {"in", OP_IN}, {"exists", OP_EXISTS}, {"absent", OP_ABSENT}};
 
 struct match *
 match_new(void)
@@ -273,8 +283,7 @@ take_word(const char **at, bool is_list, struct word *w)
 	if (quote != '\0')
 		p++;
 	for (; *p != '\0' && w->len < sizeof w->text - 1; p++) {
-		if (quote != '\0' ? *p == quote
-				  : *p == ' ' || *p == '\t' || (is_list && *p == ','))
+		if (quote != '\0' ? *p == quote : *p == ' ' || *p == '\t' || (is_list && *p == ','))
 			break;
 		if (quote != '\0' && *p == '\\' && p[1] != '\0')
 			p++;
@@ -352,8 +361,8 @@ parse_where(struct match *m, const char *at, struct where *w, char *why, size_t 
 	if (!take_word(&at, false, &word))
 		return refuse(why, size, "a quote is opened and not closed");
 	if (word.text[0] != '/')
-		return refuse(why, size,
-		    "a condition begins with a JSON pointer: /metadata/status >= 500");
+		return refuse(
+		    why, size, "a condition begins with a JSON pointer: /metadata/status >= 500");
 	if (!take_word(&at, false, &op))
 		return refuse(why, size, "a quote is opened and not closed");
 	for (i = 0; i < sizeof ops / sizeof ops[0]; i++)

@@ -146,8 +146,7 @@ is_pointer(const char *pointer, char *why, size_t size)
 	}
 	while (*pointer != '\0') {
 		if (++depth > PICK_DEPTH_MAX) {
-			(void)snprintf(
-			    why, size, "a pointer has at most %d steps", PICK_DEPTH_MAX);
+			(void)snprintf(why, size, "a pointer has at most %d steps", PICK_DEPTH_MAX);
 			return false;
 		}
 		if ((pointer = take_token(pointer + 1, token, &len)) == NULL) {
@@ -205,7 +204,7 @@ pick_add(struct pick *p, const char *pointer, char *why, size_t size)
 static inline const uint8_t *
 skip_blanks(const uint8_t *p, const uint8_t *end)
 {
-	if (__builtin_expect(p < end && *p > ' ', 1))
+	if (__builtin_expect(p<end && * p> ' ', 1))
 		return p;
 	while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
 		p++;
@@ -224,8 +223,8 @@ string_end(const uint8_t *p, const uint8_t *end, bool *is_plain)
 #if defined(__SSE2__)
 		while (end - p >= 16) {
 			__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-			int found = _mm_movemask_epi8(
-			    _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
+			int found =
+			    _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
 				_mm_cmpeq_epi8(x, _mm_set1_epi8('\\'))));
 
 			if (found != 0) {
@@ -263,7 +262,7 @@ skip_value(const uint8_t *p, const uint8_t *end)
 	if (*p == '{' || *p == '[')
 		return (len = split_nested_len(bytes_of(p, (size_t)(end - p)))) == 0 ? NULL
 										     : p + len;
-	/* A number or a word ends where something else begins. */
+		/* A number or a word ends where something else begins. */
 #if defined(__SSE2__)
 	for (; end - p >= 16; p += 16) {
 		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
@@ -282,7 +281,7 @@ skip_value(const uint8_t *p, const uint8_t *end)
 		}
 	}
 #endif
-	while (p < end && *p > ' ' && *p != ',' && *p != '}' && *p != ']' && *p != '"' && *p != ':')
+	while (p<end && * p> ' ' && *p != ',' && *p != '}' && *p != ']' && *p != '"' && *p != ':')
 		p++;
 	return p == from ? NULL : p;
 }
@@ -306,8 +305,8 @@ find_child(const struct run *r, int at, struct bytes name, bool is_plain)
 
 	if (!is_plain) {
 		/* With its quotes, as pick_string() wants it. */
-		if (!pick_string(bytes_of(name.ptr - 1, name.len + 2), decoded, sizeof decoded,
-			&name))
+		if (!pick_string(
+			bytes_of(name.ptr - 1, name.len + 2), decoded, sizeof decoded, &name))
 			return NONE;
 	}
 	for (at = node[at].child; at != NONE; at = node[at].next)

@@ -22,12 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum status_action {
-	STATUS_OK = 0,
-	STATUS_RETRY,
-	STATUS_DROP,
-	STATUS_DEAD_LETTER
-};
+enum status_action { STATUS_OK = 0, STATUS_RETRY, STATUS_DROP, STATUS_DEAD_LETTER };
 
 struct status_map {
 	/* 1 + action; 0: nothing is said. */

@@ -30,7 +30,8 @@ struct part {
 	int slot;
 };
 
-struct template {
+struct template
+{
 	char *text;
 	struct part part[PARTS_MAX];
 	int parts;
@@ -167,8 +168,8 @@ put_value(struct name *n, struct bytes raw)
 	if (pick_is_string(raw) && !pick_string(raw, buf, sizeof buf, &text))
 		text = bytes_of(raw.ptr + 1, raw.len - 2);
 	/* What is no text and no number names nothing. */
-	if (text.len == 0 || (text.ptr == raw.ptr && (raw.ptr[0] == '{' || raw.ptr[0] == '[' ||
-							 raw.ptr[0] == 'n'))) {
+	if (text.len == 0 || (text.ptr == raw.ptr &&
+				 (raw.ptr[0] == '{' || raw.ptr[0] == '[' || raw.ptr[0] == 'n'))) {
 		put(n, "none", 4);
 		return;
 	}
