@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/panic.h"
 
+#define TICKS_PER_LAG  5
 #define TICKS_PER_TEND 10 /* about a second */
 
 static void
@@ -134,6 +135,8 @@ tick(struct worker *w, uint64_t mono_ns)
 	if (j->ticks % TICKS_PER_TEND == 0)
 		journal_tend_checkpoint(j, false);
 	journal_tend_retention(j);
+	if (j->ticks % TICKS_PER_LAG == 0)
+		journal_lag_look(j);
 }
 
 static void

@@ -18,6 +18,7 @@
 #include "workers/journal.h"
 #include "workers/log_retain.h"
 #include "workers/log_writer.h"
+#include "workers/sink_lag.h"
 
 #define JOURNAL_RETRY_NS   (250 * CLOCK_NS_PER_MS)
 #define JOURNAL_CHECKPOINT "checkpoint"
@@ -77,6 +78,8 @@ struct journal {
 	bool has_successor;      /* orphaned: a new supervisor has a journal waiting */
 	uint64_t supervisor_pid; /* of our own */
 	unsigned ticks;
+	/* Sinks that do not move, by their place. */
+	uint64_t lag_done[SINK_PART_MAX], lag_moved_ns[SINK_PART_MAX];
 };
 
 /* journal_start.c */
@@ -119,6 +122,9 @@ void journal_commit_untroubled(struct journal *j);
 void journal_tend_checkpoint(struct journal *j, bool at_once);
 void journal_tend_retention(struct journal *j);
 void journal_tend_owners(struct journal *j);
+
+/* journal_lag.c: sets intake_stop, and clears it. */
+void journal_lag_look(struct journal *j);
 
 /* journal_command.c */
 bool journal_command(struct worker *w, const char *line, struct text_out *out);

@@ -222,6 +222,7 @@ open_writer(struct journal *j, const struct log_writer_place *place)
 	memcpy(p.instance, env->instance, sizeof p.instance);
 	log_writer_init(&j->writer, &p, place, j->stream);
 	log_retain_init(&j->retain, &rules);
+	log_retain_configure(&j->retain, env->cfg, j->stream);
 	checkpoint_open(&j->checkpoint, j->dirfd, JOURNAL_CHECKPOINT);
 	j->checkpoint_content = xcalloc(1, sizeof *j->checkpoint_content);
 }

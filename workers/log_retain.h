@@ -10,8 +10,14 @@
  *	max-disk `retain` yields; the window and the sinks do not.  The age of
  *	a segment's newest frame is taken from the birth of its successor.
  *
- *	A sink is a folder STATE/sinks/NAME with a file `checkpoint`.  One that
- *	cannot be read holds everything; one that is not there holds nothing.
+ *	A sink is a folder STATE/sinks/NAME with a file `checkpoint`; one that
+ *	cannot be read holds everything.  A sink that is configured and has none
+ *	yet holds the log from where it would begin (`from`) when it was first
+ *	seen here.  One that is not configured any more holds the log until it
+ *	is retired.
+ *
+ *	Beyond its max-lag (bytes behind the segment, age of the segment) a sink
+ *	that is not required holds nothing: what it misses it counts as expired.
  *
  * PROCESS
  *	The journal removes; sluicectl only asks.
@@ -22,6 +28,7 @@
 #ifndef WORKERS_LOG_RETAIN_H
 #define WORKERS_LOG_RETAIN_H
 
+#include "common/config.h"
 #include "workers/checkpoint.h"
 #include "workers/log_dir.h"
 
@@ -39,6 +46,8 @@ enum log_hold {
 struct log_retain_sink {
 	char name[LOG_RETAIN_NAME_MAX];
 	bool is_bad; /* its checkpoint cannot be read */
+	bool is_new; /* it has none yet: `at` is where it begins */
+	uint64_t max_lag_bytes, max_lag_ns; /* 0: holds at any distance */
 	struct checkpoint at;
 };
 
@@ -56,8 +65,17 @@ struct log_retain_answer {
 	uint64_t pos;
 };
 
+/* Where a sink without a checkpoint was first seen. */
+struct log_retain_first {
+	char name[LOG_RETAIN_NAME_MAX];
+	struct checkpoint_stream stream[LOG_STREAMS];
+};
+
 struct log_retain {
 	struct log_retain_rules rules;
+	const struct config *cfg;      /* NULL: no sink is configured */
+	const struct log_stream *now;  /* LOG_STREAMS: where the log ends; NULL: not known */
+	struct log_retain_first *first; /* LOG_RETAIN_SINKS_MAX */
 	struct log_retain_sink *sink; /* LOG_RETAIN_SINKS_MAX */
 	size_t n_sinks;
 	bool has_more_sinks; /* more than can be listed: hold all */
@@ -66,8 +84,18 @@ struct log_retain {
 void log_retain_init(struct log_retain *r, const struct log_retain_rules *rules);
 void log_retain_free(struct log_retain *r);
 
+/*
+ * Bounds of sinks, and where the log ends (LOG_STREAMS of them, looked at when
+ * asked): both outlive r.  NULL for either: as if there were none.
+ */
+void log_retain_configure(
+    struct log_retain *r, const struct config *cfg, const struct log_stream *now);
+
 /* Read state_dir/sinks/NAME/checkpoint of all; no such folder: none. */
 void log_retain_load_sinks(struct log_retain *r, const char *state_dir);
+
+/* As it was loaded last; NULL: no such sink. */
+const struct log_retain_sink *log_retain_find(const struct log_retain *r, const char *name);
 
 /*
  * What holds the segment whose successor has this header (NULL: it has none
