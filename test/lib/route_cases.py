@@ -22,8 +22,8 @@ def section(name, server, path="/in", more="", **keys):
         name, url, path, IMPATIENT, more, "\n".join(lines))
 
 
-def place(*sections, **more):
-    return Place(sections="".join(sections), **more).start()
+def place(*sections, env=None, **more):
+    return Place(sections="".join(sections), **more).start(env=env)
 
 
 def event(i, kind="cart_updated", **metadata):
@@ -56,10 +56,17 @@ def row(p, name):
 
 
 def settled(p, name):
-    """The same, once it has dealt with every event of the log."""
+    """The same, once it has dealt with every event of the log; it may die meanwhile."""
     put = json.loads(p.ctl("ledger", "--json"))["put"]
-    return wait_for(lambda: (lambda r: r if sum(r) == put else None)(row(p, name)),
-                    "the sink to have everything", 60)
+
+    def has_all():
+        try:
+            got = row(p, name)
+        except (OSError, KeyError):
+            return None
+        return got if sum(got) == put else None
+
+    return wait_for(has_all, "the sink to have everything", 60)
 
 
 def bodies(server, path="/in"):
