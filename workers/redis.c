@@ -46,6 +46,7 @@
 
 #define BUFFER_MIN  (16u * 1024 * 1024)
 #define EXPIRE_EVERY_NS (10 * CLOCK_NS_PER_S)
+#define PATIENCE	10
 #define WORDS_MAX   256 /* of a command, around key and value */
 
 enum asked { ASKED_CLAIM = 0, ASKED_CACHE, ASKED_GET };
@@ -494,6 +495,7 @@ open_early(struct sink *s)
 	r->conn.buffer_max = buffer < BUFFER_MIN ? BUFFER_MIN
 			     : buffer > REDIS_CONN_BUFFER_MAX ? REDIS_CONN_BUFFER_MAX
 							      : buffer;
+	r->conn.patience = PATIENCE;
 	redis_key_uuid(s->uuid, r->uuid);
 	(void)snprintf(r->probe_key, sizeof r->probe_key, "%sprobe:%s", s->cfg->prefix, r->uuid);
 	r->conn.probe_key = r->probe_key;

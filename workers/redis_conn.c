@@ -364,8 +364,7 @@ on_readable(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	c->ops->woke(c);
 	c->is_reading = true;
-	if (c->is_patient)
-		c->heard_ns = clock_mono_ns();
+	c->heard_ns = clock_mono_ns();
 	for (int i = 0; i < READS && !c->is_failing; i++) {
 		n = read(fd, c->block, BLOCK);
 		if (n <= 0)
@@ -457,9 +456,10 @@ on_timer(evutil_socket_t fd, short what, void *ctx)
 		return;
 	if (c->state == REDIS_CONN_READY) {
 		since = c->mark[c->mark_first].sent_ns;
-		if (c->is_patient && c->heard_ns > since)
-			since = c->heard_ns;
 		limit = (uint64_t)c->cfg->timeout_ms * CLOCK_NS_PER_MS;
+		/* Who answers little by little is slow and not gone, for a while. */
+		if (c->heard_ns > since && now - since < c->patience * limit)
+			since = c->heard_ns;
 	} else {
 		/* The greeting is a round trip with a write: who needs longer for it than
 		 * for a batch would fail each batch. */
@@ -598,7 +598,7 @@ void
 redis_conn_init(struct redis_conn *c, const struct config_sink *cfg,
     const struct redis_conn_ops *ops, void *owner)
 {
-	*c = (struct redis_conn){.cfg = cfg, .ops = ops, .owner = owner, .fd = -1};
+	*c = (struct redis_conn){.cfg = cfg, .ops = ops, .owner = owner, .fd = -1, .patience = 1};
 	c->buffer_max = REDIS_CONN_BUFFER_MAX;
 	c->size = BUFFER_MIN;
 	c->buf = xcalloc(1, c->size);

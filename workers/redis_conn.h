@@ -18,7 +18,8 @@
  *	key for it, a write as it is going to make them (SET NX GET): a server
  *	that answers but cannot take writes is no server.  To connect there is
  *	connect-timeout; for the rest, which is one round trip, and then for each
- *	batch (what one redis_conn_send() sent) there is `timeout`.
+ *	batch (what one redis_conn_send() sent) there is `timeout`, counted from
+ *	the last sign of life, up to `patience` times that in all.
  *
  *	A connection whose reply did not come in time is closed: nothing that
  *	arrives later is ever taken for the answer to something else.
@@ -120,7 +121,7 @@ struct redis_conn {
 	uint64_t since_ns; /* of the state */
 	uint64_t connects; /* times it was ready */
 	uint64_t unsure;   /* commands that the last connection sent and did not answer */
-	bool is_patient;   /* `timeout` counts from the last answer, not from the batch */
+	uint64_t patience; /* times `timeout` that a batch may take if something is heard */
 	uint64_t heard_ns;
 	bool is_reading;   /* the reader is at work: a loss is told afterwards */
 	bool is_failing;

@@ -37,6 +37,7 @@
 
 #define STREAM_KEY_MAX 512
 #define WORDS_MAX      384 /* of a command: all but key, event and type */
+#define PATIENCE       60  /* slow is better than twice */
 #define BUFFER_MIN     ((size_t)32 * 1024 * 1024)
 
 struct stream_entry {
@@ -360,7 +361,7 @@ open_early(struct sink *s)
 	r->conn.buffer_max = buffer < BUFFER_MIN	      ? BUFFER_MIN
 			     : buffer > REDIS_CONN_BUFFER_MAX ? REDIS_CONN_BUFFER_MAX
 							      : buffer;
-	r->conn.is_patient = true;
+	r->conn.patience = PATIENCE;
 	r->name = template_new(s->cfg->stream, why, sizeof why);
 	if (r->name == NULL)
 		fatal_config("sink %s: stream \"%s\": %s", s->cfg->name, s->cfg->stream, why);
