@@ -267,7 +267,7 @@ inserted(struct clickhouse *ch)
 /* Rows of this range are refused: its halves, or its only row is dead.  Before the first row
  * is blamed the table is looked at: it may be another one by now. */
 static void
-refused(struct clickhouse *ch, const struct curl_reply *r, int code)
+refused(struct clickhouse *ch, const struct curl_reply *r)
 {
 	struct clickhouse_batch *b = ch->sent;
 	struct clickhouse_range range = { 0, 0 };
@@ -289,7 +289,7 @@ refused(struct clickhouse *ch, const struct curl_reply *r, int code)
 
 		row->is_dead = true;
 		b->bad_rows++;
-		sink_dead(ch->s, row->ticket, 1, "data_error", "code %d: %s", code, words);
+		sink_dead(ch->s, row->ticket, 1, "data_error", "%s", words);
 	}
 	sink_succeeded(ch->s); /* it answers */
 }
@@ -342,7 +342,7 @@ handle(struct clickhouse *ch, const struct curl_reply *r)
 			clickhouse_host_answered(ch, r);
 		return;
 	case CLICKHOUSE_ERROR_DATA:
-		refused(ch, r, code);
+		refused(ch, r);
 		return;
 	case CLICKHOUSE_ERROR_SETUP:
 		clickhouse_host_at(ch)->is_ready = false;
