@@ -91,6 +91,9 @@ int ctl_unknown(const char *word);
  */
 int ctl_ask(const char *path, const char *line, int timeout_ms, struct text_out *answer);
 
+/* Ask the stats socket, or else shared memory, and print the answer. */
+int ctl_show_line(struct ctl *ctl, const char *line);
+
 /* Map the region under ctl->runtime_dir read-only.  CTL_OK, or an exit code
  * after having said why; region_close() is the caller's. */
 int ctl_region(const struct ctl *ctl, struct region *region);

@@ -183,7 +183,9 @@ hold_text(const struct log_retain_answer *a, char *buf, size_t size)
 	}
 	if (a->sink == NULL)
 		return "sinks: too many or unreadable";
-	if (a->sink->is_bad)
+	if (a->sink->is_new)
+		(void)snprintf(buf, size, "sink %s: has no checkpoint yet", a->sink->name);
+	else if (a->sink->is_bad)
 		(void)snprintf(buf, size, "sink %s: unreadable checkpoint", a->sink->name);
 	else
 		(void)snprintf(buf, size, "sink %s at stream %u position %" PRIu64, a->sink->name,
@@ -278,6 +280,19 @@ list_segments(struct listing *l, int dirfd)
 	}
 }
 
+/* Where the log stood when its newest segment was made: it ends later. */
+static bool
+newest(const struct listing *l, int dirfd, struct log_segment_header *h)
+{
+	enum log_format_result why;
+
+	for (size_t i = l->chain.n; i-- > 0;)
+		if (!l->chain.at[i].is_stray &&
+		    log_dir_read_header(dirfd, l->chain.at[i].number, h, &why) == 0)
+			return true;
+	return false;
+}
+
 static int
 ls_log(struct ctl *ctl, struct ctl_log *log)
 {
@@ -285,6 +300,7 @@ ls_log(struct ctl *ctl, struct ctl_log *log)
 	struct log_retain_rules rules = {
 	    .retain_ns = 24 * 3600 * CLOCK_NS_PER_S, .window_ns = 3600 * CLOCK_NS_PER_S};
 	struct listing l = {.ctl = ctl, .now_ns = clock_wall_ns()};
+	struct log_segment_header header;
 	char size[UNITS_TEXT_SIZE];
 
 	if (ctl->cfg != NULL)
@@ -297,6 +313,7 @@ ls_log(struct ctl *ctl, struct ctl_log *log)
 		return CTL_FAILED;
 	}
 	log_retain_init(&l.retain, &rules);
+	log_retain_configure(&l.retain, ctl->cfg, newest(&l, log->dirfd, &header) ? header.stream : NULL);
 	log_retain_load_sinks(&l.retain, ctl->state_dir);
 	for (size_t i = 0; i < l.chain.n; i++)
 		l.disk_bytes += l.chain.at[i].bytes;

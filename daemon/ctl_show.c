@@ -113,8 +113,8 @@ print_answer(const struct text_out *answer)
 	return answer->is_cut ? CTL_FAILED : CTL_OK;
 }
 
-static int
-ask_and_print(struct ctl *ctl, const char *line)
+int
+ctl_show_line(struct ctl *ctl, const char *line)
 {
 	struct text_out answer;
 	int rc = ask(ctl, line, &answer);
@@ -130,7 +130,7 @@ no_arguments(struct ctl *ctl, int argc, char **argv, const char *line, const cha
 {
 	if (argc > 1)
 		return ctl_usage(argv[0], "%s takes no argument", argv[0]);
-	return ask_and_print(ctl, ctl->is_json ? json : line);
+	return ctl_show_line(ctl, ctl->is_json ? json : line);
 }
 
 /* argv[1..] with blanks between, in one line; false: it does not fit or has a newline. */
@@ -165,7 +165,7 @@ ctl_stat(struct ctl *ctl, int argc, char **argv)
 	}
 	if (!join(line, sizeof line, form, argv + optind))
 		return ctl_usage("stat", "that is no stage");
-	return ask_and_print(ctl, line);
+	return ctl_show_line(ctl, line);
 }
 
 int
@@ -220,7 +220,7 @@ ctl_show(struct ctl *ctl, int argc, char **argv)
 		return ctl_usage("show", "say what to show");
 	if (!join(line, sizeof line, strcmp(argv[1], "help") == 0 ? "" : "show", argv + 1))
 		return ctl_usage("show", "that is no command");
-	return ask_and_print(ctl, line);
+	return ctl_show_line(ctl, line);
 }
 
 int

@@ -71,15 +71,20 @@ get_health(struct admin *a, struct http_conn *conn)
 {
 	uint64_t started = stats_started_ns(&a->stats), now = a->stats.wall_ns;
 	char at[STATS_TIME_SIZE];
-	struct text_out t;
+	struct text_out t, reasons;
 
 	text_init(&t, BODY_MAX_BYTES);
 	text_add(&t,
 	    "{\"status\":\"%s\",\"timestamp\":\"%s\",\"uptime\":%llu,\"service\":\"sluice\","
-	    "\"version\":\"%s\"}",
+	    "\"version\":\"%s\"",
 	    stats_health(&a->stats), stats_time(now, at),
 	    (unsigned long long)(now > started ? (now - started) / CLOCK_NS_PER_S : 0),
 	    SLUICE_VERSION);
+	text_init(&reasons, BODY_MAX_BYTES / 2);
+	if (!stats_is_well(&a->stats, &reasons))
+		text_add(&t, ",\"reasons\":[%s]", reasons.buf);
+	text_free(&reasons);
+	text_add(&t, "}");
 	send_text(conn, 200, NULL, &t);
 	text_free(&t);
 }

@@ -121,12 +121,28 @@ stats_slot_is_used(const struct region *r, uint32_t slot)
 }
 
 static void
-set_name(struct stats_stage *stage, const struct layout_assignment *a)
+set_name(const struct region *r, struct stats_stage *stage, const struct layout_assignment *a)
 {
+	uint64_t number = word_load(&a->number);
+
 	stage->role = (enum layout_role)word_load(&a->role);
+	stage->sink = -1;
+	if (stage->role == LAYOUT_ROLE_SINK && number < SINK_PART_MAX) {
+		const struct layout_sink *place = &r->header->sink_name[number];
+
+		stage->sink = (int)number;
+		stats_clean(stage->name, sizeof stage->name, place->name, sizeof place->name);
+		if (stage->name[0] != '\0')
+			return;
+		/* Its place was freed: nothing there is this process's. */
+		stage->sink = -1;
+		(void)snprintf(stage->name, sizeof stage->name, "sink %llu",
+		    (unsigned long long)number);
+		return;
+	}
 	if (stage->role == LAYOUT_ROLE_HTTP || stage->role == LAYOUT_ROLE_HEIR)
 		(void)snprintf(stage->name, sizeof stage->name, "%s %llu",
-		    layout_role_name(stage->role), (unsigned long long)word_load(&a->number));
+		    layout_role_name(stage->role), (unsigned long long)number);
 	else
 		(void)snprintf(
 		    stage->name, sizeof stage->name, "%s", layout_role_name(stage->role));
@@ -197,7 +213,7 @@ read_page(const struct stats *s, uint32_t page, struct stats_stage *stage)
 	char life;
 
 	memset(stage, 0, sizeof *stage);
-	set_name(stage, a);
+	set_name(s->region, stage, a);
 	stage->page = (int)page;
 	stage->slot = slot_of_page(s->region, page);
 	stage->pid = (pid_t)word_load(&p->pid);
@@ -251,7 +267,7 @@ stats_next(const struct stats *s, struct stats_iter *it, struct stats_stage *sta
 		if (!stats_slot_is_used(r, slot) || has_page(r, slot))
 			continue;
 		memset(stage, 0, sizeof *stage);
-		set_name(stage, &r->header->slot[slot]);
+		set_name(r, stage, &r->header->slot[slot]);
 		stage->page = -1;
 		stage->slot = (int)slot;
 		stage->pid = (pid_t)word_load(&r->slot[slot]->pid);

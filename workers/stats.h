@@ -73,6 +73,7 @@ struct stats_stage {
 	enum layout_role role;
 	int page;  /* -1: none */
 	int slot;  /* its stream, -1: none */
+	int sink;  /* its sink part, -1: none */
 	pid_t pid; /* 0: never had one */
 	bool is_alive;
 	bool is_ready;
@@ -152,13 +153,16 @@ void stats_show_ledger(struct stats *s, const char *arg, struct text_out *out);
  *	{"service","version","instance","generation","phase","time","uptime",
  *	 "stages":[{"stage","role","pid","alive","state","beatAge","restarts","stream",
  *		    "counters":{NAME:N,..},"process":{NAME:N,..}},..],
- *	 "totals":{"stream":{NAME:N,..},"journal":{..},"process":{..}},
+ *	 "totals":{"stream":{NAME:N,..},"journal":{..},"process":{..},"sink":{..}},
  *	 "ledger":{"streams":[{"stream","stage","received","put","duplicate","invalid",
  *		    "retry","interrupted","undecided","balance"},..],
+ *		   "sinks":[{"sink","put","delivered","dead","skipped","late","expired",
+ *		    "corrupt","pending","balance"},..],
  *		   "received",..,"balance"}}
  *
  * beatAge is null while no beat was seen to come.
- * counters are the stream's for an acceptor, the journal's for the journal.
+ * counters are the stream's for an acceptor, the journal's for the journal, the
+ * sink's for a sink.
  * Totals add counts and gauges and take the greatest of max and age.
  */
 void stats_json(struct stats *s, const char *stage, struct text_out *out);
@@ -172,6 +176,12 @@ void stats_metrics(struct stats *s, struct text_out *out);
  * commas between (and nothing when there is none).
  */
 bool stats_is_ready(struct stats *s, struct text_out *reasons);
+/*
+ * What is not as it should be although traffic may come: sinks that are not
+ * ready, whose breaker is not closed, or that stop the intake.  Adds to reasons
+ * as stats_is_ready() does; true: nothing.
+ */
+bool stats_is_well(struct stats *s, struct text_out *reasons);
 /* One word for /health: "ok", "starting", "draining", "stopped", "degraded". */
 const char *stats_health(struct stats *s);
 

@@ -9,7 +9,7 @@
  * SHARED STATE
  *	None: the table.
  */
-#include "workers/stats.h"
+#include "workers/stats_sink.h"
 
 #include <string.h>
 

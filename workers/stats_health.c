@@ -11,7 +11,7 @@
  */
 #include "common/clock.h"
 #include "shm/word.h"
-#include "workers/stats.h"
+#include "workers/stats_sink.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 static void
 reason(struct text_out *reasons, bool *is_ready, const char *what, const char *how)
 {
-	char text[160];
+	char text[256];
 
 	if (!*is_ready)
 		text_add_bytes(reasons, ",", 1);
@@ -84,6 +84,30 @@ stats_is_ready(struct stats *s, struct text_out *reasons)
 	return is_ready;
 }
 
+bool
+stats_is_well(struct stats *s, struct text_out *reasons)
+{
+	struct stats_sink sink;
+	bool is_well = true;
+	char how[200];
+
+	for (int at = 0; stats_sink_next(s, &at, &sink);) {
+		if (!sink.is_configured)
+			continue;
+		if (sink.is_behind)
+			reason(reasons, &is_well, sink.name,
+			    "required, and behind by more than its max-lag: no intake");
+		if (sink.breaker != SINK_BREAKER_CLOSED) {
+			(void)snprintf(how, sizeof how, "breaker %s: %.120s",
+			    sink_breaker_name(sink.breaker), sink.reason);
+			reason(reasons, &is_well, sink.name, how);
+		} else if (!sink.is_ready) {
+			reason(reasons, &is_well, sink.name, sink.state);
+		}
+	}
+	return is_well;
+}
+
 const char *
 stats_health(struct stats *s)
 {
@@ -94,7 +118,7 @@ stats_health(struct stats *s)
 	if (phase != LAYOUT_PHASE_RUNNING)
 		return stats_phase_name(phase);
 	text_init(&reasons, 4096);
-	is_ready = stats_is_ready(s, &reasons);
+	is_ready = stats_is_ready(s, &reasons) && stats_is_well(s, &reasons);
 	text_free(&reasons);
 	return is_ready ? "ok" : "degraded";
 }

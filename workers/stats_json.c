@@ -13,6 +13,7 @@
 #include "shm/word.h"
 #include "workers/stats.h"
 #include "workers/stats_rows.h"
+#include "workers/stats_sink.h"
 
 #include <string.h>
 
@@ -70,7 +71,7 @@ add_stage(const struct stats *s, const struct stats_stage *stage, struct text_ou
 	}
 	if (stage->slot != -1)
 		add_number(out, "stream", (uint64_t)stage->slot);
-	if (stage->slot != -1 || stage->role == LAYOUT_ROLE_JOURNAL) {
+	if (stage->slot != -1 || stage->role == LAYOUT_ROLE_JOURNAL || stage->sink != -1) {
 		text_add(out, ",\"counters\":{");
 		add_rows(s, stage, false, out);
 		text_add(out, "}");
@@ -96,6 +97,11 @@ total_of(const struct region *r, const struct counter_row *c)
 			if (stats_slot_is_used(r, i))
 				sum = stats_rows_sum(
 				    c->nature, sum, counters_get(r->slot[i]->counter, c->id));
+	} else if (c->owner == COUNTER_OWNER_SINK) {
+		for (int i = 0; i < SINK_PART_MAX; i++)
+			if (r->header->sink_name[i].name[0] != '\0')
+				sum = stats_rows_sum(
+				    c->nature, sum, counters_get(r->sink[i]->counter, c->id));
 	} else {
 		for (uint32_t i = 0; i < r->pages; i++)
 			if (word_load(&r->header->page[i].role) != LAYOUT_ROLE_NONE)
@@ -164,7 +170,8 @@ stats_ledger_json(struct stats *s, struct text_out *out)
 		add_ledger(out, &l);
 		text_add(out, "}");
 	}
-	text_add(out, "]");
+	text_add(out, "],");
+	stats_sink_ledger_json(s, out);
 	add_ledger(out, &sum);
 	text_add(out, "}");
 }
@@ -196,6 +203,8 @@ stats_json(struct stats *s, const char *stage_name, struct text_out *out)
 	add_totals(s->region, COUNTER_OWNER_JOURNAL, out);
 	text_add(out, "},\"process\":{");
 	add_totals(s->region, COUNTER_OWNER_PROCESS, out);
+	text_add(out, "},\"sink\":{");
+	add_totals(s->region, COUNTER_OWNER_SINK, out);
 	text_add(out, "}},\"ledger\":");
 	stats_ledger_json(s, out);
 	text_add(out, "}");

@@ -5,7 +5,7 @@
  *
  * DESCRIPTION
  *	Each counter is one family: sluice_NAME of streams, sluice_journal_NAME,
- *	sluice_process_NAME; counts end in _total, ages become seconds since
+ *	sluice_process_NAME, sluice_sink_NAME; counts end in _total, ages become seconds since
  *	1970.  All samples of a family stand together, as the format wants.
  *
  * PROCESS
@@ -18,6 +18,7 @@
 #include "shm/word.h"
 #include "workers/stats.h"
 #include "workers/stats_rows.h"
+#include "workers/stats_sink.h"
 
 #include <string.h>
 
@@ -226,5 +227,7 @@ stats_metrics(struct stats *s, struct text_out *out)
 		derived_family(s, d, out);
 	table = counters_table(&n);
 	for (size_t i = 0; i < n; i++)
-		counter_family(s, &table[i], out);
+		if (table[i].owner != COUNTER_OWNER_SINK)
+			counter_family(s, &table[i], out);
+	stats_sink_metrics(s, out);
 }

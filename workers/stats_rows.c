@@ -11,12 +11,23 @@
  */
 #include "workers/stats_rows.h"
 
+#include "workers/stats_sink.h"
+
 #include <stdio.h>
 
-enum { PHASE_STREAM = 0, PHASE_DERIVED, PHASE_JOURNAL, PHASE_PROCESS, PHASE_END };
+enum {
+	PHASE_STREAM = 0,
+	PHASE_DERIVED,
+	PHASE_JOURNAL,
+	PHASE_SINK,
+	PHASE_SINK_DERIVED,
+	PHASE_PROCESS,
+	PHASE_END
+};
 
 static const enum counter_owner owners[] = {
-    COUNTER_OWNER_STREAM, COUNTER_OWNER_STREAM, COUNTER_OWNER_JOURNAL, COUNTER_OWNER_PROCESS};
+    COUNTER_OWNER_STREAM, COUNTER_OWNER_STREAM, COUNTER_OWNER_JOURNAL, COUNTER_OWNER_SINK,
+    COUNTER_OWNER_SINK, COUNTER_OWNER_PROCESS};
 
 void
 stats_rows_begin(struct stats_rows *rows, const struct region *r, const struct stats_stage *stage)
@@ -34,6 +45,8 @@ words_of(const struct stats_rows *rows)
 		return rows->stage.slot == -1 ? NULL : r->slot[rows->stage.slot]->counter;
 	case PHASE_JOURNAL:
 		return rows->stage.role != LAYOUT_ROLE_JOURNAL ? NULL : r->journal->counter;
+	case PHASE_SINK:
+		return rows->stage.sink == -1 ? NULL : r->sink[rows->stage.sink]->counter;
 	case PHASE_PROCESS:
 		return rows->stage.page == -1 ? NULL : r->page[rows->stage.page]->counter;
 	default:
@@ -74,6 +87,13 @@ stats_rows_next(struct stats_rows *rows, struct stats_row *row)
 				continue;
 			stats_rows_derived(
 			    rows->region, (uint32_t)rows->stage.slot, (unsigned)rows->at++, row);
+			return true;
+		}
+		if (rows->phase == PHASE_SINK_DERIVED) {
+			if (rows->stage.sink == -1 || rows->at == STATS_SINK_DERIVED)
+				continue;
+			stats_sink_derived(
+			    rows->region, rows->stage.sink, (unsigned)rows->at++, row);
 			return true;
 		}
 		if (next_counter(rows, words_of(rows), row))

@@ -4,7 +4,7 @@
  *	stats_rows - every number of one stage, from the table of counters
  *
  * DESCRIPTION
- *	A stage's rows: its stream's or the journal's counters, what is worked
+ *	A stage's rows: its stream's, the journal's or the sink's counters, what is worked
  *	out of shared words (put, unread_bytes), then its process's.
  *
  * PROCESS

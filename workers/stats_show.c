@@ -15,6 +15,7 @@
 #include "shm/word.h"
 #include "workers/stats.h"
 #include "workers/stats_rows.h"
+#include "workers/stats_sink.h"
 #include "workers/stats_table.h"
 
 #include <stdio.h>
@@ -131,6 +132,7 @@ stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
 	uint64_t end = word_load(&j->log_end), trouble = word_load(&j->trouble);
 	uint64_t since = word_load(&j->trouble_since_ns), checkpoint = word_load(&j->checkpoint_ns);
 	uint64_t commits = counters_get(j->counter, counter_id(JOURNAL, commits));
+	uint64_t stop = word_load(&j->intake_stop);
 	pid_t pid = (pid_t)word_load(&j->pid);
 	char a[STATS_TIME_SIZE], b[STATS_TIME_SIZE], size[UNITS_TEXT_SIZE];
 
@@ -160,6 +162,9 @@ stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
 	text_add(out, "checkpoint     %s\n",
 	    checkpoint == 0 ? "none"
 			    : stats_age(s->wall_ns > checkpoint ? s->wall_ns - checkpoint : 0, a));
+	if (stop != 0 && stop <= SINK_PART_MAX)
+		text_add(out, "intake         stopped: sink %.39s is behind its max-lag\n",
+		    r->header->sink_name[stop - 1].name);
 	if (trouble == LAYOUT_TROUBLE_NONE)
 		journal_blocked(s, out);
 	else
@@ -220,6 +225,7 @@ stats_show_ledger(struct stats *s, const char *arg, struct text_out *out)
 	}
 	ledger_row("total", "-", &sum, &t);
 	stats_table_end(&t, out);
+	stats_sink_ledger_table(s, out);
 }
 
 /*---------------------------------------------------------------------------*
