@@ -80,7 +80,8 @@ window(struct deadletter_file *f, uint64_t off, size_t len, size_t *avail)
 			return f->buf + (off - f->buf_off);
 	}
 	if (len > f->room) {
-		size_t room = len > WINDOW_BYTES ? bytes_round_up(len, 4096) : WINDOW_BYTES;
+		size_t least = f->is_single ? 4096 : WINDOW_BYTES;
+		size_t room = len > least ? bytes_round_up(len, 4096) : least;
 		uint8_t *buf = realloc(f->buf, room);
 
 		if (buf == NULL)
@@ -145,7 +146,9 @@ enum deadletter_file_result
 deadletter_file_read(struct deadletter_file *f, uint64_t at, struct deadletter_record *out)
 {
 	size_t avail;
-	enum deadletter_file_result r = look(f, at, out, &avail);
+	enum deadletter_file_result r;
 
+	f->is_single = true;
+	r = look(f, at, out, &avail);
 	return r == DEADLETTER_FILE_BAD ? DEADLETTER_FILE_END : r;
 }

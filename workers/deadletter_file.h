@@ -28,6 +28,7 @@ struct deadletter_file {
 	uint64_t created_ns;
 	uint64_t off;	    /* behind the last whole record */
 	uint64_t bad_bytes; /* hopped so far */
+	bool is_single;	    /* single records are read: no more than asked for */
 	uint8_t *buf;
 	size_t room;
 	uint64_t buf_off;

@@ -1,0 +1,329 @@
+# deadletter_cases.py - refused events: kept with their reason, shown, sent again, ended.
+import json, os, subprocess, sys, time
+import servers
+from place import BUILD, Place, Suite, wait_for
+
+ROUTE = """sink hook
+    kind route
+    server %s/in
+    from oldest
+    retry-min 20ms
+    retry-max 100ms
+    breaker-open 100ms
+"""
+
+
+def place(httpd, more="", **options):
+    return Place(sections=ROUTE % httpd.facts()["url"] + more, **options).start()
+
+
+def event(i, kind="order", **metadata):
+    return {"userId": "u.%d" % (i % 10), "eventType": kind, "timestamp": 1700000000000 + i,
+            "metadata": {"n": i, "of": "x%d;" % i, **metadata}}
+
+
+def post(p, events):
+    """The receipts, in order."""
+    status, _, got = p.request("POST", "/events/batch", json.dumps(events),
+                               {"Content-Type": "application/json"})
+    assert status == 200, got
+    assert {r["status"] for r in got["results"]} == {"accepted"}, got
+    return [r["receipt"] for r in got["results"]]
+
+
+def refuse(httpd, *numbers, **more):
+    httpd.rules(*({"contains": '"x%d;"' % n, "status": 400, "body": "no %d, thanks" % n, **more}
+                  for n in numbers))
+
+
+def run(p, *args):
+    """(exit code, stdout, stderr)"""
+    r = subprocess.run([os.path.join(BUILD, "sluicectl"), "-c", p.conf, *args],
+                       capture_output=True, text=True)
+    return r.returncode, r.stdout, r.stderr
+
+
+def letters(p, *more):
+    code, out, err = run(p, "deadletter", "ls", "--json", *more)
+    assert code == 0, err
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def stats(p):
+    code, out, err = run(p, "deadletter", "stats", "--json")
+    assert code == 0, err
+    return {(r["sink"], r["code"]): tuple(r[k] for k in ("open", "replayed", "purged", "expired"))
+            for r in json.loads(out)["deadLetters"]}
+
+
+def stage(p, line, name="deadletter"):
+    return servers.tell(os.path.join(p.run, "stage", name + ".sock"), line)
+
+
+def sink_row(p, name="hook"):
+    words = dict(w.split("=", 1) for w in stage(p, "show sink", name).split() if "=" in w)
+    return tuple(int(words[w]) for w in ("delivered", "dead", "skipped"))
+
+
+def settled(p, n, name="hook"):
+    def has_all():
+        try:
+            return sum(sink_row(p, name)) == n
+        except (OSError, KeyError):
+            return False
+    wait_for(has_all, "the sink to have everything", 60)
+
+
+def numbers_of(requests):
+    return sorted(json.loads(r["body"])["metadata"]["n"] for r in requests)
+
+
+def refused_events_are_listed_with_their_reason(httpd):
+    refuse(httpd, 3, 7, 11)
+    with place(httpd) as p:
+        receipts = post(p, [event(i) for i in range(20)])
+        settled(p, 20)
+        assert sink_row(p) == (17, 3, 0), sink_row(p)
+        got = letters(p)
+        assert [d["event"]["metadata"]["n"] for d in got] != [], got
+        assert sorted(d["event"]["metadata"]["n"] for d in got) == [3, 7, 11], got
+        for d in got:
+            n = d["event"]["metadata"]["n"]
+            assert d["sink"] == "hook" and d["state"] == "open", d
+            assert d["receipt"] == receipts[n], (d, receipts[n])
+            assert "no %d, thanks" % n in d["reason"], d
+            assert d["event"] == event(n), d
+        code, out, _ = run(p, "deadletter", "show", got[0]["id"])
+        assert code == 0 and json.loads(out) == got[0], out
+        code, out, _ = run(p, "deadletter", "ls")
+        assert code == 0 and len(out.splitlines()) == 4, out
+        # Conditions on the event, on the code, on the sink.
+        assert len(letters(p, "--where", "/metadata/n > 5")) == 2
+        assert len(letters(p, "--where", "/metadata/n > 5", "--where", "/eventType = view")) == 0
+        assert len(letters(p, "--where", "code=" + got[0]["code"])) == 3
+        assert len(letters(p, "--where", "code=none")) == 0
+        assert len(letters(p, "--sink", "other")) == 0
+        assert len(letters(p, "--since", "-1h", "--limit", "2")) == 2
+        assert len(letters(p, "--since", "2099-01-01")) == 0
+        # The stage says the same.
+        lines = stage(p, "ls limit=2").strip().splitlines()
+        assert [json.loads(l)["id"] for l in lines] == [d["id"] for d in got[:2]], lines
+        # And the receipt.
+        code, out, _ = run(p, "receipt", "--json", receipts[3])
+        assert code == 2 and json.loads(out) == {
+            "receipt": receipts[3], "status": "durable",
+            "eventKey": "event:u.3:order:1700000000003", "sinks": {"hook": "dead"}}, out
+        code, out, _ = run(p, "receipt", receipts[4])
+        assert code == 0 and out.split()[-2:] == ["hook", "delivered"], out
+        p.stop()
+        # Without a daemon the files still speak.
+        assert letters(p) != [] and stats(p)[("hook", got[0]["code"])][0] == 3
+
+
+def a_replay_adds_up(httpd):
+    refuse(httpd, *range(0, 40, 2))
+    with place(httpd) as p:
+        receipts = post(p, [event(i) for i in range(50)])
+        settled(p, 50)
+        assert sink_row(p) == (30, 20, 0), sink_row(p)
+        code, out, _ = run(p, "deadletter", "replay", "--sink", "hook", "--dry-run")
+        assert code == 0 and out == "would send 20 again to hook\n", out
+        # 4 of them are refused again.
+        refuse(httpd, 0, 10, 20, 30)
+        httpd.clear()
+        code, out, err = run(p, "deadletter", "replay", "--where", "/metadata/n < 39", "--json")
+        assert code == 2, (code, out, err)
+        assert json.loads(out)["sinks"] == [{"sink": "hook", "selected": 20, "delivered": 16,
+                                             "deadAgain": 4, "skipped": 0, "left": 0}], out
+        assert sorted(d["event"]["metadata"]["n"] for d in letters(p)) == [0, 10, 20, 30]
+        [(key, row)] = stats(p).items()
+        assert row == (4, 20, 0, 0), row
+        code, out, _ = run(p, "receipt", "--json", receipts[2])
+        assert code == 0 and json.loads(out)["sinks"] == {"hook": "delivered"}, out
+        code, out, _ = run(p, "receipt", "--json", receipts[10])
+        assert code == 2 and json.loads(out)["sinks"] == {"hook": "dead"}, out
+        # The rest by id, and nothing is left.
+        httpd.rules()
+        httpd.clear()
+        ids = [d["id"] for d in letters(p)]
+        code, out, err = run(p, "deadletter", "replay", *ids)
+        assert code == 0, (code, out, err)
+        assert "hook: selected 4 = delivered 4 + dead again 0 + skipped 0 + left 0" in out, out
+        assert numbers_of(httpd.requests()) == [0, 10, 20, 30]
+        assert letters(p) == []
+        assert os.listdir(os.path.join(p.state, "sinks", "hook", "inbox")) == []
+        # Live events were never disturbed, and what was marked stays so.
+        p.stop()
+        p.start()
+        assert letters(p) == [] and len(letters(p, "--all")) == 24
+
+
+def purged_is_not_sent(httpd):
+    refuse(httpd, 1, 2, 3, 4)
+    with place(httpd) as p:
+        post(p, [event(i) for i in range(10)])
+        settled(p, 10)
+        code, _, err = run(p, "deadletter", "purge")
+        assert code == 64 and "say which" in err, (code, err)
+        code, out, _ = run(p, "deadletter", "purge", "--where", "/metadata/n <= 2", "--dry-run")
+        assert (code, out) == (0, "would purge 2\n"), out
+        code, out, err = run(p, "deadletter", "purge", "--where", "/metadata/n <= 2")
+        assert (code, out) == (0, "purged 2\n"), (out, err)
+        assert sorted(d["event"]["metadata"]["n"] for d in letters(p)) == [3, 4]
+        code, out, _ = run(p, "deadletter", "purge", letters(p)[0]["id"])
+        assert (code, out) == (0, "purged 1\n"), out
+        httpd.rules()
+        httpd.clear()
+        code, out, _ = run(p, "deadletter", "replay", "--all")
+        assert code == 0 and "selected 1 = delivered 1" in out, out
+        assert len(httpd.requests()) == 1
+        [row] = stats(p).values()
+        assert row == (0, 1, 3, 0), row
+        code, _, err = run(p, "deadletter", "show", "hook-1-31")
+        assert code == 1 and "no such dead letter" in err, err
+
+
+def a_part_of_the_journal_is_delivered_again(httpd):
+    httpd.rules()
+    more = "    match-type order\n"
+    with place(httpd, more) as p:
+        receipts = post(p, [event(i, "order" if i % 2 == 0 else "view") for i in range(40)])
+        settled(p, 40)
+        assert sink_row(p) == (20, 0, 20), sink_row(p)
+        httpd.clear()
+        code, out, _ = run(p, "replay", "--sink", "hook", "--from", "oldest", "--dry-run")
+        assert (code, out) == (0, "would send 20 of 40 events to hook\n"), out
+        code, out, err = run(p, "replay", "--sink", "hook", "--from", "oldest")
+        assert code == 0, (out, err)
+        assert out == "hook: read 40 = delivered 20 + dead 0 + skipped 20\n", out
+        assert numbers_of(httpd.requests()) == list(range(0, 40, 2))
+        # One stream at a time, from receipt to receipt.
+        httpd.clear()
+        same = [r for r in receipts if r.split(":")[1] == receipts[0].split(":")[1]]
+        span = same[2:9]
+        code, out, err = run(p, "replay", "--sink", "hook", "--from", span[0], "--to", same[9],
+                             "--all", "--rate", "1000")
+        assert code == 0, (out, err)
+        want = sorted(receipts.index(r) for r in span)
+        assert set(want) <= set(numbers_of(httpd.requests())), (want, out)
+        assert receipts.index(same[9]) not in numbers_of(httpd.requests())
+        for args, code in [(["--sink", "hook"], 64), (["--sink", "none", "--from", "oldest"], 1),
+                           (["--sink", "hook", "--from", "oldest", "--to", same[1]], 64),
+                           (["--sink", "hook", "--from", "00000000:0:0"], 1)]:
+            assert run(p, "replay", *args)[0] == code, (args, run(p, "replay", *args))
+
+
+def what_intake_refused_is_kept_when_asked(httpd):
+    httpd.rules()
+    with place(httpd, "deadletter\n    invalid yes\n") as p:
+        bad = '{"userId":"u","timestamp":1,"note":"\\u00fc\\n"}'
+        status, _, got = p.post(bad)
+        assert status == 422, got
+        p.post("no JSON at all \xff".encode("latin-1"))
+        post(p, [event(1)])
+        wait_for(lambda: len(letters(p)) == 2, "two dead letters", 30)
+        first, second = sorted(letters(p), key=lambda d: d["body"])[::-1]
+        assert first["sink"] == second["sink"] == "intake", first
+        assert first["code"] == got["error"]["code"], (first, got)
+        assert first["body"] == bad, first
+        assert second["code"] == "invalid_json" and second["body"].startswith("no JSON"), second
+        code, out, err = run(p, "deadletter", "replay", "--all")
+        assert code == 0 and "2 refused at intake are left out" in err, (code, out, err)
+        assert len(letters(p)) == 2
+        settled(p, 1)
+        # Once each, however often it is started and killed.
+        for _ in range(3):
+            p.kill_all()
+            p.start()
+        p.post(bad)
+        wait_for(lambda: len(letters(p)) == 3, "the third", 30)
+        assert stats(p)[("intake", first["code"])][0] == 2, stats(p)
+
+
+def what_is_old_goes(httpd):
+    refuse(httpd, *range(5))
+    with place(httpd, "deadletter\n    retain 2s\n") as p:
+        post(p, [event(i) for i in range(5)])
+        settled(p, 5)
+        wait_for(lambda: letters(p) == [] and sum(r[3] for r in stats(p).values()) == 5,
+                 "all to expire", 30)
+
+
+def the_admin_port_lists_and_retries(httpd):
+    refuse(httpd, 1, 2, 3)
+    with place(httpd) as p:
+        def get(path):
+            status, _, got = p.request("GET", path, port=p.admin)
+            assert status == 200, got
+            return got["deadletter"]
+
+        def retry(what):
+            return p.request("POST", "/deadletter/retry", json.dumps(what),
+                             {"Content-Type": "application/json"}, port=p.admin)
+
+        post(p, [event(i) for i in range(6)])
+        settled(p, 6)
+        assert len(get("/deadletter")) == 3
+        assert len(get("/deadletter?limit=2&sink=hook")) == 2
+        assert get("/deadletter?code=none") == []
+        assert {d["id"] for d in get("/deadletter")} == {d["id"] for d in letters(p)}
+        assert p.request("GET", "/deadletter?limit=x", port=p.admin)[0] == 400
+        status, _, got = retry({"id": "hook-1-31"})
+        assert status == 404, (status, got)
+        assert retry({"what": 1})[0] == 400 and retry([])[0] == 400
+        httpd.rules()
+        one = letters(p)[0]["id"]
+        status, _, got = retry({"id": one})
+        assert status == 200 and got["status"] == "retried" and got["count"] == 1, (status, got)
+        wait_for(lambda: len(letters(p)) == 2, "one less")
+        assert one not in {d["id"] for d in letters(p)}
+        status, _, got = retry({"sink": "hook"})
+        assert status == 200 and got["count"] == 2, (status, got)
+        wait_for(lambda: letters(p) == [], "none left")
+        [row] = stats(p).values()
+        assert row == (0, 3, 0, 0), row
+
+
+def copies_go_to_redis(httpd):
+    refuse(httpd, *range(8))
+    with servers.Redis() as redis:
+        with place(httpd, "deadletter\n    copy-redis 127.0.0.1:%d\n    copy-redis-list letters\n"
+                   "    copy-redis-max 5\n" % redis.port) as p:
+            post(p, [event(i) for i in range(8)])
+            settled(p, 8)
+            wait_for(lambda: redis.cli("llen", "letters").strip() in ("5", b"5"), "the copies")
+            wait_for(lambda: "redis_copied=8" in stage(p, "stats"), "all copies")
+            got = [json.loads(l) for l in redis.cli("lrange", "letters", "0", "-1").splitlines()]
+            assert {d["id"] for d in got} <= {d["id"] for d in letters(p)}, got
+            # A copy that fails holds nothing up, and is made up for.
+            redis.stop()
+            refuse(httpd, 8)
+            post(p, [event(8)])
+            settled(p, 9)
+            assert len(letters(p)) == 9
+            redis.start()
+            wait_for(lambda: "redis_copied=9" in stage(p, "stats"), "the ninth copy")
+            p.stop()
+            p.start()
+            refuse(httpd, 9)
+            post(p, [event(9)])
+            wait_for(lambda: "redis_copied=1" in stage(p, "stats"), "only the tenth")
+            assert len(redis.cli("lrange", "letters", "0", "-1").splitlines()) == 5
+
+
+CASES = [refused_events_are_listed_with_their_reason, a_replay_adds_up, purged_is_not_sent,
+         a_part_of_the_journal_is_delivered_again, what_intake_refused_is_kept_when_asked,
+         what_is_old_goes, the_admin_port_lists_and_retries, copies_go_to_redis]
+
+
+def main():
+    suite = Suite()
+    with servers.Httpd() as httpd:
+        for case in CASES:
+            if len(sys.argv) < 2 or case.__name__ in sys.argv[1:]:
+                httpd.clear()
+                suite.run(case.__name__.replace("_", " "), case, httpd)
+    return suite.end()
+
+
+sys.exit(main())
