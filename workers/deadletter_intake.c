@@ -33,6 +33,22 @@
 #define FRAMES_PER_TURN	   65536
 #define TICKS_PER_CHECKPOINT 10
 
+/* Where to begin when nobody was here before us: with the region if its first frames are
+ * still in the ring, because they may have come before we were ready. */
+static void
+first_place(const struct region *r, uint32_t i, uint64_t *pos, uint64_t *seq)
+{
+	const struct journal_stream *s = &r->journal->stream[i];
+	uint64_t start = word_load(&s->start);
+
+	if (!cursor_load(&s->durable, pos, seq))
+		PANIC("stream %u: its durable cursor cannot be read", i);
+	if (start < *pos && *pos - start <= r->ring_capacity / 2) {
+		*pos = start;
+		*seq = word_load(&s->start_seq);
+	}
+}
+
 static void
 begin(struct deadletter_stage *d)
 {
@@ -51,10 +67,9 @@ begin(struct deadletter_stage *d)
 	for (uint32_t i = 0; i < r->slots; i++) {
 		uint64_t pos = 0, seq = 0;
 
-		if (!cursor_load(&r->journal->stream[i].durable, &pos, &seq))
-			PANIC("stream %u: its durable cursor cannot be read", i);
-		if (found == CHECKPOINT_OK && i < c.streams && c.stream[i].pos <= pos &&
-		    c.stream[i].pos != 0) {
+		first_place(r, i, &pos, &seq);
+		if (found == CHECKPOINT_OK && i < c.streams && c.stream[i].pos != 0 &&
+		    c.stream[i].pos <= cursor_pos(&r->journal->stream[i].durable)) {
 			pos = c.stream[i].pos;
 			seq = c.stream[i].seq;
 		}
@@ -112,8 +127,12 @@ save(struct deadletter_stage *d)
 	c.time_ns = clock_wall_ns();
 	c.streams = d->w->env->region->slots;
 	for (uint32_t i = 0; i < c.streams; i++) {
-		c.stream[i].pos = d->source.stream[i].pos;
-		c.stream[i].seq = d->source.stream[i].seq;
+		if (!d->is_following)
+			(void)cursor_load(&d->w->env->region->journal->stream[i].durable,
+			    &c.stream[i].pos, &c.stream[i].seq);
+		else
+			c.stream[i] = (struct checkpoint_stream){
+			    d->source.stream[i].pos, d->source.stream[i].seq};
 	}
 	if (checkpoint_write(&d->checkpoint, &c) == -1)
 		worker_error(d->w, "%s: %s", CHECKPOINT_NAME, strerror(errno));
@@ -191,6 +210,12 @@ deadletter_intake_follow(struct deadletter_stage *d, bool is_last)
 void
 deadletter_intake_stop(struct deadletter_stage *d)
 {
+	if (!d->is_following && d->has_receipt) {
+		/* A successor that is told to keep them begins where we ended. */
+		checkpoint_open(&d->checkpoint, d->index.dirfd, CHECKPOINT_NAME);
+		save(d);
+		checkpoint_close(&d->checkpoint);
+	}
 	if (!d->is_following)
 		return;
 	checkpoint_close(&d->checkpoint);
