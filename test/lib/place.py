@@ -32,7 +32,7 @@ def die_with_us():
 
 class Place:
     def __init__(self, listen="", journal="", dedup="", glob="", processes=2, state=None,
-                 sections=""):
+                 sections="", ring="4m", segment="16m"):
         self.dir = tempfile.mkdtemp(prefix="sluice-it.")
         self.run = tempfile.mkdtemp(prefix="sluice-it.", dir="/dev/shm")
         self.state = state or os.path.join(self.dir, "state")
@@ -40,7 +40,8 @@ class Place:
         self.conf = os.path.join(self.dir, "sluice.conf")
         self.log = os.path.join(self.dir, "log")
         self.options = dict(listen=listen, journal=journal, dedup=dedup, glob=glob,
-                            processes=processes, sections=sections)
+                            processes=processes, sections=sections, ring=ring,
+                            segment=segment)
         self.write()
         self.daemon = None
 
@@ -50,7 +51,7 @@ class Place:
             f.write(f"""global
     state-dir {self.state}
     runtime-dir {self.run}
-    ring 4m
+    ring {o['ring']}
     drain-time 5s
 {o['glob']}
 listen public
@@ -58,7 +59,7 @@ listen public
     processes {o['processes']}
 {o['listen']}
 journal
-    segment 16m
+    segment {o['segment']}
 {o['journal']}
 dedup
     table 4m
