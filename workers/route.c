@@ -86,9 +86,8 @@ send_job(struct route *r, struct route_job *job)
 		.ctx = rq };
 
 	rq->job = job;
-	rq->url = request.url;
+	rq->server = r->server;
 	rq->is_probe = r->may_probe || r->sink->breaker.state != BREAKER_CLOSED;
-	rq->is_counted = !rq->is_probe;
 	rq->since_ns = clock_mono_ns();
 	if (route_request_make(&r->form, &r->pool, rq, clock_wall_ns()) == 0) {
 		request.pieces = rq->pieces;
@@ -210,6 +209,24 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /*---- What the skeleton calls */
 
+/* A URL may hold a password or a token: those are for nobody's eyes. */
+static char *
+name_of(const char *url)
+{
+	CURLU *u = curl_url();
+	char *text = NULL, *name = NULL;
+
+	if (u != NULL && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_set(u, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
+	    curl_url_set(u, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
+	    curl_url_set(u, CURLUPART_QUERY, NULL, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_URL, &text, 0) == CURLUE_OK)
+		name = xstrdup(text);
+	curl_free(text);
+	curl_url_cleanup(u);
+	return name == NULL ? xstrdup("the server") : name;
+}
+
 static void
 route_open_early(struct sink *s)
 {
@@ -244,6 +261,9 @@ route_start(struct sink *s)
 		r->idle = &r->request[i];
 	}
 	r->curl = curl_loop_new(s->base, n, n, on_woke, r);
+	r->name = xcalloc((size_t)s->cfg->server.n, sizeof *r->name);
+	for (int i = 0; i < s->cfg->server.n; i++)
+		r->name[i] = name_of(s->cfg->server.at[i]);
 	if ((r->timer = event_new(s->base, -1, 0, on_timer, r)) == NULL)
 		fatal("no memory for a timer");
 }
@@ -275,6 +295,17 @@ take_traceparent(struct route_job *job, const struct sink_event *e)
 	}
 }
 
+/* Until something is finished; nothing may be left that nobody sends. */
+static enum sink_take
+no_room(struct route *r)
+{
+	if (r->pool.jobs == 0)
+		fatal("no memory for one event");
+	close_open(r);
+	route_pump(r);
+	return SINK_FULL;
+}
+
 static enum sink_take
 route_take(struct sink *s, const struct sink_event *e)
 {
@@ -283,22 +314,19 @@ route_take(struct sink *s, const struct sink_event *e)
 	bool is_single = r->cfg->format == CONFIG_FORMAT_EVENT;
 	struct route_job *job = r->open;
 
-	if (r->pool.jobs > 0 && r->pool.bytes + e->body.len > HELD_BYTES_MAX) {
-		close_open(r);
-		route_pump(r);
-		return SINK_FULL;
-	}
+	if (r->pool.jobs > 0 && r->pool.bytes + e->body.len > HELD_BYTES_MAX)
+		return no_room(r);
 	if (job != NULL && (job->len + 1 + e->body.len > r->cfg->batch_bytes ||
 			       e->ticket != job->ticket + job->events)) {
 		close_open(r);
 		job = NULL;
 	}
 	if (job == NULL && (job = route_job_new(&r->pool)) == NULL)
-		return SINK_FULL;
+		return no_room(r);
 	if (route_job_add(&r->pool, job, e->ticket, place, e->body) == -1) {
 		if (job->events == 0)
 			route_job_free(&r->pool, job);
-		return SINK_FULL;
+		return no_room(r);
 	}
 	r->open = job;
 	if (is_single) {
@@ -369,6 +397,9 @@ route_stop(struct sink *s)
 	free_jobs(r, &r->waiting);
 	route_pool_free(&r->pool);
 	route_form_close(&r->form);
+	for (int i = 0; i < r->cfg->server.n; i++)
+		free(r->name[i]);
+	free(r->name);
 	free(r->request);
 	free(r);
 	s->kind = NULL;
@@ -409,7 +440,7 @@ show_requests(const struct route *r, struct text_out *out)
 		if (rq->job == NULL)
 			continue;
 		text_add(out, "running for %llu ms to %s:",
-		    (now_ns - rq->since_ns) / CLOCK_NS_PER_MS, rq->url);
+		    (now_ns - rq->since_ns) / CLOCK_NS_PER_MS, r->name[rq->server]);
 		show_job(r, rq->job, out);
 		text_add(out, "%s\n", rq->is_probe ? " probe" : "");
 	}

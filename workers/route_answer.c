@@ -13,8 +13,9 @@
  *	silent and not the event that is bad; so does any failure when one request
  *	goes at a time, for then there are no others to compare with.
  *
- *	Only failures while the breaker is closed count against a job's
- *	attempts: a host that is down makes no dead letters.
+ *	While the breaker is not closed a failure counts against a job's attempts
+ *	only when the answer speaks of the job (500, 408) and not of the host (none,
+ *	429, 502 to 504): a host that is down makes no dead letters.
  *
  *	A batch that is refused (or has used up its attempts) is split in two until
  *	the bad events stand alone.
@@ -79,11 +80,21 @@ host_answers(struct route *r)
 	sink_succeeded(r->sink);
 }
 
+/* A server that was left for the next one has nothing more to say. */
 static bool
-counts_against_host(const struct route *r, const struct route_job *job,
+counts_against_host(const struct route *r, const struct route_request *rq,
     const struct curl_reply *reply)
 {
-	return r->is_ordered || reply->status == 0 || job->row_serial != r->successes + 1;
+	if (rq->server != r->server)
+		return false;
+	return r->is_ordered || reply->status == 0 || rq->job->row_serial != r->successes + 1;
+}
+
+/* The server speaks of itself, not of what it was sent. */
+static bool
+is_about_host(long status)
+{
+	return status == 0 || status == 429 || (status >= 502 && status <= 504);
 }
 
 static void
@@ -91,13 +102,14 @@ host_failed(struct route *r, struct route_request *rq, const struct curl_reply *
 {
 	struct sink *s = r->sink;
 	struct route_job *job = rq->job;
-	char text[256];
+	const char *name = r->name[rq->server];
+	char text[512];
 
 	if (reply->status != 0)
-		(void)snprintf(text, sizeof text, "%s: status %ld", rq->url, reply->status);
+		(void)snprintf(text, sizeof text, "%s: status %ld", name, reply->status);
 	else
-		(void)snprintf(text, sizeof text, "%s: %s", rq->url, reply->error);
-	if (counts_against_host(r, job, reply))
+		(void)snprintf(text, sizeof text, "%s: %s", name, reply->error);
+	if (counts_against_host(r, rq, reply))
 		r->row++;
 	job->row_serial = r->successes + 1;
 	if (rq->is_probe || (s->breaker.state == BREAKER_CLOSED &&
@@ -110,7 +122,7 @@ host_failed(struct route *r, struct route_request *rq, const struct curl_reply *
 		sink_text_store(&s->part->reason, text);
 		worker_error(s->worker, "%s: retried", text);
 	}
-	if (r->cfg->server.n > 1)
+	if (rq->server == r->server)
 		r->server = (r->server + 1) % r->cfg->server.n;
 }
 
@@ -204,15 +216,16 @@ retry(struct route *r, struct route_request *rq, const struct curl_reply *reply)
 {
 	struct route_job *job = rq->job;
 	unsigned most = (unsigned)r->cfg->attempts;
+	bool is_counted = !rq->is_probe || !is_about_host(reply->status);
 
 	host_failed(r, rq, reply);
 	job->may_be_twice = job->may_be_twice || reply->may_have_arrived;
-	if (rq->is_counted && most != 0 && job->attempts + 1 >= most) {
+	if (is_counted && most != 0 && job->attempts + 1 >= most) {
 		/* A half has one attempt left. */
 		dead(r, job, reply, true);
 		return;
 	}
-	if (rq->is_counted)
+	if (is_counted)
 		job->attempts++;
 	job->failures++;
 	r->retried++;
@@ -252,7 +265,7 @@ route_answer(struct route *r, struct route_request *rq, const struct curl_reply 
 		/* The receiver wants no more of it: that is what the user calls finished. */
 		r->dropped += job->events;
 		worker_error(r->sink->worker, "%s: status %ld: events are dropped, as configured",
-		    rq->url, reply->status);
+		    r->name[rq->server], reply->status);
 		finished(r, job);
 		break;
 	case STATUS_DEAD_LETTER:

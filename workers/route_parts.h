@@ -39,6 +39,7 @@ struct route {
 	struct route_request *idle;
 	unsigned running;
 	int server;	    /* the one that is asked */
+	char **name;	    /* of each server, for people: without user, password and query */
 	bool is_ordered;    /* one request at a time: nothing passes one that failed */
 	bool may_probe;	    /* the skeleton wants an attempt, whatever the breaker says */
 	unsigned row;	    /* failures in a row that count against the host */

@@ -56,9 +56,8 @@ struct route_request {
 	struct curl_call *call;
 	uint64_t since_ns;
 	bool is_probe;	  /* the one that may go while the breaker is not closed */
-	bool is_counted;  /* counts against the job's attempts */
 	size_t body_bytes, wire_bytes;
-	const char *url;
+	int server; /* whom it went to */
 	struct curl_slist field[ROUTE_REQUEST_FIELDS];
 	unsigned fields;
 	char text[ROUTE_REQUEST_TEXT];

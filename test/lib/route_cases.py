@@ -277,6 +277,26 @@ def one_at_a_time_keeps_the_order(httpd):
         expect(got.count(20), 4)
 
 
+def one_bad_event_does_not_stop_the_order_for_ever(httpd):
+    httpd.rules({"contains": '"n": 20,', "status": 500})
+    with place(section("r", httpd, concurrency=1, attempts=8), processes=1) as p:
+        post(p, [event(i, x=1) for i in range(50)])
+        expect(settled(p, "r"), (49, 1, 0))
+        got = [json.loads(b)["metadata"]["n"] for b in bodies(httpd)]
+        expect(got, sorted(got))
+        expect(got.count(20), 8)
+
+
+def what_is_secret_in_a_url_stays_there(httpd):
+    httpd.rules({"status": 500, "times": 3})
+    with place(section("r", httpd, path="/in?token=swordfish")) as p:
+        post(p, [event(i) for i in range(10)])
+        expect(settled(p, "r"), (10, 0, 0))
+        expect({r["path"] for r in httpd.requests()}, {"/in?token=swordfish"})
+        text = open(p.log).read() + stage(p, "r", "show errors") + stage(p, "r", "show requests")
+        assert "/in: status 500" in text and "swordfish" not in text, text
+
+
 def the_second_server_takes_over(httpd):
     with place(section("r", "http://127.0.0.1:%d" % servers.free_port(),
                        more="    server %s/in\n" % httpd.facts()["url"])) as p:
@@ -350,6 +370,7 @@ TESTS = (the_three_routes_get_exactly_their_events, headers_ids_and_traces_go_al
          bad_events_of_a_batch_are_found, a_refusal_of_us_is_not_bisected, packed_lines_arrive,
          a_server_that_says_nothing_is_given_up_and_tried_again,
          not_more_at_a_time_than_was_asked_for, one_at_a_time_keeps_the_order,
+         one_bad_event_does_not_stop_the_order_for_ever, what_is_secret_in_a_url_stays_there,
          the_second_server_takes_over, killed_and_started_again_under_load,
          only_whom_our_certificates_vouch_for, what_is_under_way_is_told)
 
