@@ -79,6 +79,26 @@ clear_part(struct sink_part *part)
 	part->index = index;
 }
 
+/* Where a new sink begins that is to have what comes from now on. */
+static void
+note_begin(const struct region *r, struct layout_sink *place)
+{
+	const struct journal_part *j = r->journal;
+
+	word_store(&place->has_begin, 0);
+	if (word_load(&j->ready_generation) != r->header->generation)
+		return;
+	for (uint32_t i = 0; i < r->slots; i++) {
+		uint64_t pos, seq;
+
+		if (!cursor_load(&j->stream[i].durable, &pos, &seq))
+			PANIC("stream %u: its durable cursor cannot be read", i);
+		word_store(&place->begin[i].pos, pos);
+		word_store(&place->begin[i].seq, seq);
+	}
+	word_store(&place->has_begin, 1);
+}
+
 static int
 new_place(struct supervisor *s, const char *name)
 {
@@ -88,6 +108,7 @@ new_place(struct supervisor *s, const char *name)
 		if (h->sink_name[i].name[0] != '\0')
 			continue;
 		clear_part(s->region.sink[i]);
+		note_begin(&s->region, &h->sink_name[i]);
 		word_store(&h->sink[i].restarts, 0);
 		(void)snprintf(h->sink_name[i].name, sizeof h->sink_name[i].name, "%s", name);
 		return i;

@@ -83,6 +83,14 @@ struct layout_sink {
 	_Atomic uint64_t is_configured; /* 1: in the configuration that runs now */
 	_Atomic uint64_t is_required;
 	_Atomic uint64_t kind;		/* enum config_sink_kind */
+	/* Durable positions when it got its place: where `from now` begins, however
+	 * late the sink itself comes up.  1: they stand below; 0: the region was new,
+	 * it begins where the streams do. */
+	_Atomic uint64_t has_begin;
+	struct {
+		_Atomic uint64_t pos;
+		_Atomic uint64_t seq;
+	} begin[SINK_PART_STREAMS];
 };
 
 struct region_header {

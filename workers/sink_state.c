@@ -157,17 +157,21 @@ from_checkpoint(struct sink_place *place, const struct checkpoint *c)
 		place[i] = (struct sink_place){ .pos = c->stream[i].pos, .seq = c->stream[i].seq };
 }
 
+/* Where the streams stood when the sink got its place, not where they are by now. */
 static void
 from_now(const struct sink *s, struct sink_place *place)
 {
 	const struct region *r = s->engine->region;
+	const struct layout_sink *begin = &r->header->sink_name[s->index];
+	bool has_begin = word_load(&begin->has_begin) != 0;
 
 	for (uint32_t i = 0; i < r->slots; i++) {
-		uint64_t pos = 0, seq = 0;
+		const struct journal_stream *stream = &r->journal->stream[i];
 
-		if (!cursor_load(&r->journal->stream[i].durable, &pos, &seq))
-			PANIC("stream %u: its durable cursor cannot be read", i);
-		place[i] = (struct sink_place){ .pos = pos, .seq = seq };
+		place[i] = (struct sink_place){
+			.pos = word_load(has_begin ? &begin->begin[i].pos : &stream->start),
+			.seq = word_load(has_begin ? &begin->begin[i].seq : &stream->start_seq),
+		};
 	}
 }
 

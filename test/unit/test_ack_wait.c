@@ -209,6 +209,187 @@ START_TEST(nobody_waits_when_nobody_joined)
 }
 END_TEST
 
+/* A region whose sink 0 claims in Redis and whose sink 1 is required. */
+static struct ack_sinks sinks;
+
+static void
+sinks_are_there(void)
+{
+	const struct sink_place zero = { 0 };
+
+	sinks = (struct ack_sinks){ .claimer = region.sink[0],
+		.verdict_ns = 50,
+		.n = 1,
+		.required = { region.sink[1] },
+		.name = { "events" } };
+	for (int i = 0; i < 2; i++) {
+		for (int k = 0; k < 3; k++)
+			sink_cursor_init(&region.sink[i]->stream[k].done, &zero);
+		word_store(&region.sink[i]->ready_generation, 1);
+		word_store(&region.sink[i]->beat_ns, 1);
+	}
+}
+
+static void
+sink_is_at(int sink, uint64_t pos)
+{
+	const struct sink_place p = { .pos = pos };
+
+	sink_cursor_store(&region.sink[sink]->stream[0].done, &p);
+}
+
+START_TEST(durable_waits_for_the_verdict_but_not_long)
+{
+	struct ack_wait w;
+
+	sinks_are_there();
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, &sinks, 1000, 0);
+	ack_wait_begin(&w, 0);
+	(void)ack_wait_join(&w, 1, false);
+	ck_assert(ack_wait_close(&w, 100, 0));
+	durable_is(0, 100);
+	ck_assert_uint_eq(ack_wait_reached(&w, 10), 0);
+	ck_assert_uint_eq(ack_wait_due(&w, 10), 50);
+	sink_is_at(0, 96);
+	ck_assert_uint_eq(ack_wait_reached(&w, 59), 0);
+	ck_assert_uint_eq(ack_wait_reached(&w, 60), 1);
+	ck_assert_uint_eq(w.missed, 1);
+	(void)ack_wait_join(&w, 1, false);
+	ck_assert(ack_wait_close(&w, 200, 70));
+	durable_is(0, 200);
+	sink_is_at(0, 200);
+	ck_assert_uint_eq(ack_wait_reached(&w, 71), 2);
+	ck_assert_uint_eq(w.missed, 1);
+}
+END_TEST
+
+START_TEST(nobody_waits_for_a_claiming_sink_in_trouble)
+{
+	struct ack_wait w;
+
+	sinks_are_there();
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, &sinks, 1000, 0);
+	ack_wait_begin(&w, 0);
+	(void)ack_wait_join(&w, 3, false);
+	ck_assert(ack_wait_close(&w, 100, 0));
+	durable_is(0, 100);
+	word_store(&region.sink[0]->breaker, SINK_BREAKER_OPEN);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 1);
+	ck_assert_uint_eq(w.missed, 3);
+	word_store(&region.sink[0]->breaker, SINK_BREAKER_CLOSED);
+	(void)ack_wait_join(&w, 1, false);
+	ck_assert(ack_wait_close(&w, 200, 0));
+	durable_is(0, 200);
+	ck_assert_uint_eq(ack_wait_reached(&w, 2), 0);
+	sinks.verdict_ns = UINT64_MAX / 2; /* what counts is that its loop stands still */
+	ck_assert_uint_eq(ack_wait_reached(&w, UINT64_C(1000000000)), 2);
+}
+END_TEST
+
+START_TEST(late_duplicates_are_told_by_position)
+{
+	struct ack_found found;
+	struct ack_group g;
+	struct ack_wait w;
+
+	sinks_are_there();
+	sink_part_notice(region.sink[0], 0, 8, SINK_LATE); /* of a former life */
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DURABLE, &sinks, 1000, 0);
+	ack_wait_begin(&w, 16);
+	(void)ack_wait_join(&w, 3, false);
+	ck_assert(ack_wait_close(&w, 100, 0));
+	durable_is(0, 100);
+	sink_part_notice(region.sink[0], 0, 64, SINK_LATE);
+	sink_part_notice(region.sink[0], 1, 32, SINK_LATE); /* another stream's */
+	sink_part_notice(region.sink[0], 0, 16, SINK_LATE);
+	sink_part_notice(region.sink[0], 0, 100, SINK_LATE); /* the next group's */
+	sink_is_at(0, 100);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
+	ck_assert_int_eq(ack_wait_special(&w, 1, &g, &found), ACK_SPECIAL_FOUND);
+	ck_assert_uint_eq(g.ticket, 1);
+	ck_assert_uint_eq(found.n, 2);
+	ck_assert_uint_eq(found.at[0].pos, 16);
+	ck_assert_uint_eq(found.at[1].pos, 64);
+	ck_assert(ack_wait_is_idle(&w));
+	ck_assert_int_eq(ack_wait_special(&w, 1, &g, &found), ACK_SPECIAL_NONE);
+}
+END_TEST
+
+START_TEST(delivered_waits_for_every_required_sink_and_says_who_refused)
+{
+	struct ack_found found;
+	struct ack_group g;
+	struct ack_wait w;
+	uint64_t ticket;
+
+	sinks_are_there();
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DELIVERED, &sinks, 1000, 5000);
+	ack_wait_begin(&w, 0);
+	ticket = ack_wait_join(&w, 1, false);
+	ck_assert(ack_wait_close(&w, 100, 0));
+	ck_assert_uint_eq(word_load(&region.slot[0]->delivered_wanted), 100);
+	durable_is(0, 100);
+	sink_is_at(0, 100);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
+	sink_is_at(1, 100);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), ticket);
+	(void)ack_wait_join(&w, 1, false);
+	ck_assert(ack_wait_close(&w, 200, 0));
+	durable_is(0, 200);
+	sink_is_at(0, 200);
+	sink_part_notice(region.sink[1], 0, 100, SINK_DEAD);
+	sink_is_at(1, 200);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
+	ck_assert_int_eq(ack_wait_special(&w, 1, &g, &found), ACK_SPECIAL_FOUND);
+	ck_assert_uint_eq(found.n, 1);
+	ck_assert_int_eq(found.at[0].sink, 0);
+	ck_assert_int_eq(found.at[0].what, SINK_DEAD);
+}
+END_TEST
+
+START_TEST(delivery_that_takes_too_long_is_told_as_durable_and_never_as_unknown)
+{
+	struct ack_found found;
+	struct ack_group g;
+	struct ack_wait w;
+	uint64_t events;
+
+	sinks_are_there();
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DELIVERED, &sinks, 1000, 5000);
+	ack_wait_begin(&w, 0);
+	(void)ack_wait_join(&w, 2, false);
+	ck_assert(ack_wait_close(&w, 100, 0));
+	durable_is(0, 100);
+	ck_assert_uint_eq(ack_wait_reached(&w, 4999), 0);
+	ck_assert_uint_eq(ack_wait_failed(&w, 4999, true, &events), 0);
+	ck_assert_int_eq(ack_wait_special(&w, 4999, &g, &found), ACK_SPECIAL_NONE);
+	ck_assert_int_eq(ack_wait_special(&w, 5000, &g, &found), ACK_SPECIAL_SHORT);
+	ck_assert_uint_eq(g.events, 2);
+	ck_assert(ack_wait_is_idle(&w));
+}
+END_TEST
+
+START_TEST(more_dead_letters_than_are_remembered_reach_durable_only)
+{
+	struct ack_found found;
+	struct ack_group g;
+	struct ack_wait w;
+
+	sinks_are_there();
+	ack_wait_init(&w, &region, 0, ACK_LEVEL_DELIVERED, &sinks, 1000, 5000);
+	ack_wait_begin(&w, 0);
+	(void)ack_wait_join(&w, 1, false);
+	ck_assert(ack_wait_close(&w, 100, 0));
+	durable_is(0, 100);
+	for (int i = 0; i <= SINK_PART_NOTICES; i++)
+		sink_part_notice(region.sink[1], 2, 8, SINK_DEAD);
+	sink_is_at(0, 100);
+	sink_is_at(1, 100);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
+	ck_assert_int_eq(ack_wait_special(&w, 1, &g, &found), ACK_SPECIAL_SHORT);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -226,6 +407,12 @@ main(void)
 	tcase_add_test(t, what_was_lost_with_a_damaged_ring_is_never_durable);
 	tcase_add_test(t, stream_that_was_forgotten_holds_up_no_later_duplicate);
 	tcase_add_test(t, nobody_waits_when_nobody_joined);
+	tcase_add_test(t, durable_waits_for_the_verdict_but_not_long);
+	tcase_add_test(t, nobody_waits_for_a_claiming_sink_in_trouble);
+	tcase_add_test(t, late_duplicates_are_told_by_position);
+	tcase_add_test(t, delivered_waits_for_every_required_sink_and_says_who_refused);
+	tcase_add_test(t, delivery_that_takes_too_long_is_told_as_durable_and_never_as_unknown);
+	tcase_add_test(t, more_dead_letters_than_are_remembered_reach_durable_only);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
