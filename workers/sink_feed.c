@@ -200,6 +200,7 @@ end_again(struct sink *s)
 		    st->pos > p->pos ? st->seq : p->seq);
 	}
 	e->n_again = e->again_at = 0;
+	sink_source_all(&e->source);
 }
 
 static enum sink_source_kind
@@ -214,10 +215,9 @@ next_again(struct sink *s, struct sink_source_item *item)
 		if (!e->has_begun_again) {
 			sink_source_begin(&e->source, r->stream, r->from,
 			    p->pos == r->from ? p->seq : SINK_SOURCE_ANY_SEQ);
+			sink_source_only(&e->source, r->stream);
 			e->has_begun_again = true;
 		}
-		for (uint32_t i = 0; i < e->region->slots; i++)
-			sink_source_limit(&e->source, i, 0);
 		sink_source_limit(&e->source, r->stream, r->to);
 		switch (sink_source_next(&e->source, item)) {
 		case SINK_SOURCE_END:

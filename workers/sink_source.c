@@ -57,10 +57,35 @@ sink_source_close(struct sink_source *s)
 void
 sink_source_begin(struct sink_source *s, uint32_t stream, uint64_t pos, uint64_t seq)
 {
+	/* The reader of the log may have passed it. */
+	close_log(s);
 	s->stream[stream] = (struct sink_source_stream){ .pos = pos,
 		.seq = seq,
 		.limit = pos,
 		.is_used = true };
+}
+
+void
+sink_source_only(struct sink_source *s, uint32_t stream)
+{
+	close_log(s);
+	for (uint32_t i = 0; i < SINK_SOURCE_STREAMS; i++)
+		s->stream[i].is_resting = i != stream;
+}
+
+void
+sink_source_all(struct sink_source *s)
+{
+	close_log(s);
+	for (uint32_t i = 0; i < SINK_SOURCE_STREAMS; i++)
+		s->stream[i].is_resting = false;
+}
+
+/* Is there something of it to read? */
+static bool
+is_wanted(const struct sink_source_stream *st)
+{
+	return st->is_used && !st->is_resting && st->pos < st->limit;
 }
 
 static void
@@ -132,7 +157,7 @@ seek_first(struct sink_source *s)
 		uint32_t segment = 0;
 		uint64_t off = 0;
 
-		if (!st->is_used || st->pos >= st->limit)
+		if (!is_wanted(st))
 			continue;
 		switch (log_reader_seek_pos(&s->reader, i, st->pos)) {
 		case LOG_READER_FAILED:
@@ -207,7 +232,7 @@ use_item(struct sink_source *s, struct sink_source_item *item, bool *is_kept)
 	const struct frame_header *h = &it->h;
 
 	*is_kept = false;
-	if (!st->is_used || it->to <= st->pos)
+	if (!st->is_used || st->is_resting || it->to <= st->pos)
 		return SINK_SOURCE_END;
 	if (it->from >= st->limit) {
 		*is_kept = true;
@@ -243,7 +268,7 @@ give_up(struct sink_source *s, struct sink_source_item *item)
 	for (uint32_t i = 0; i < SINK_SOURCE_STREAMS; i++) {
 		struct sink_source_stream *st = &s->stream[i];
 
-		if (!st->is_used || st->pos >= st->limit)
+		if (!is_wanted(st))
 			continue;
 		st->has_lost = true;
 		st->lost = SINK_CORRUPT;
@@ -336,7 +361,7 @@ sink_source_next(struct sink_source *s, struct sink_source_item *item)
 	for (uint32_t k = 0; k <= SINK_SOURCE_STREAMS; k++) {
 		struct sink_source_stream *st = &s->stream[s->turn];
 
-		if (st->is_used && st->pos < st->limit && s->burst < BURST) {
+		if (is_wanted(st) && s->burst < BURST) {
 			s->burst++;
 			kind = next_ring(s, s->turn, item);
 			if (kind != SINK_SOURCE_ERROR)

@@ -53,6 +53,7 @@ struct sink_source_stream {
 	enum sink_outcome lost; /* why positions were skipped, until a sequence says how many */
 	bool has_lost;
 	bool is_used;
+	bool is_resting; /* not wanted now: what the log has of it is passed over */
 };
 
 struct sink_source {
@@ -79,7 +80,7 @@ void sink_source_open(struct sink_source *s, const struct region *r, int log_dir
 void sink_source_close(struct sink_source *s);
 
 /* Where a stream is read from; its limit is where it begins.  seq: SINK_SOURCE_ANY_SEQ
- * when nobody knows: the first frame says it. */
+ * when nobody knows: the first frame says it.  Costs a search in the log if it is read. */
 #define SINK_SOURCE_ANY_SEQ UINT64_MAX
 void sink_source_begin(struct sink_source *s, uint32_t stream, uint64_t pos, uint64_t seq);
 static inline void
@@ -87,6 +88,11 @@ sink_source_limit(struct sink_source *s, uint32_t stream, uint64_t limit)
 {
 	s->stream[stream].limit = limit;
 }
+
+/* Only this stream is read, whatever the others' limits are, until sink_source_all(); who
+ * calls that begins the one anew. */
+void sink_source_only(struct sink_source *s, uint32_t stream);
+void sink_source_all(struct sink_source *s);
 
 /* SINK_SOURCE_END costs a look at each stream. */
 enum sink_source_kind sink_source_next(struct sink_source *s, struct sink_source_item *item);

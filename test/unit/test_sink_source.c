@@ -154,6 +154,37 @@ START_TEST(a_frame_of_the_log_waits_for_its_limit)
 }
 END_TEST
 
+START_TEST(one_stream_is_read_alone_whatever_stands_between)
+{
+	uint64_t from[2], seq[2];
+
+	start();
+	wait_ready();
+	take_slots();
+	open_source();
+	begin_at_durable();
+	for (int i = 0; i < 2; i++)
+		ck_assert(cursor_load(&region.journal->stream[i].durable, &from[i], &seq[i]));
+	for (int i = 0; i < 10; i++) {
+		put_durable(0, 250);
+		put_durable(1, 250);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		sink_source_begin(&source, i, from[i], seq[i]);
+		sink_source_only(&source, i);
+		sink_source_limit(&source, i, cursor_pos(&region.journal->stream[i].durable));
+		ck_assert_uint_eq(read_all(), 2500);
+		ck_assert_uint_eq(got.events[i], 2500);
+	}
+	sink_source_all(&source);
+	put_durable(0, 10);
+	put_durable(1, 10);
+	limit_at_durable();
+	ck_assert_uint_eq(read_all(), 20);
+	ck_assert_uint_eq(got.bad + got.lost[0] + got.lost[1], 0);
+}
+END_TEST
+
 START_TEST(a_position_before_the_logs_beginning_expires_with_its_count)
 {
 	struct sink_source_item item;
@@ -235,6 +266,7 @@ main(void)
 	tcase_add_test(t, frames_come_from_the_rings_in_order_up_to_the_limit);
 	tcase_add_test(t, who_was_overrun_reads_the_log_and_then_the_rings_again);
 	tcase_add_test(t, a_frame_of_the_log_waits_for_its_limit);
+	tcase_add_test(t, one_stream_is_read_alone_whatever_stands_between);
 	tcase_add_test(t, a_position_before_the_logs_beginning_expires_with_its_count);
 	tcase_add_test(t, one_frame_is_read_again_from_ring_and_log);
 	tcase_add_test(t, after_a_lost_region_what_was_durable_is_read_and_nothing_twice);
