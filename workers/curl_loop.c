@@ -149,7 +149,7 @@ call_new(struct curl_loop *l)
 	}
 	c->loop = l;
 	c->easy = e;
-	c->no_expect.data = (char *)(uintptr_t)"Expect:";
+	c->no_expect.data = (char *)(uintptr_t) "Expect:";
 	curl_easy_setopt(e, CURLOPT_PRIVATE, c);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, c->error);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
@@ -215,7 +215,7 @@ unlink_running(struct curl_loop *l, struct curl_call *c)
 static void
 finish(struct curl_loop *l, struct curl_call *c, CURLcode result)
 {
-	struct curl_reply r = { .call = c };
+	struct curl_reply r = {.call = c};
 	curl_off_t after = 0;
 	long request_len = 0;
 
@@ -229,8 +229,8 @@ finish(struct curl_loop *l, struct curl_call *c, CURLcode result)
 		curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &after);
 		if (after > 0)
 			r.retry_after_ms = (uint64_t)after < CURL_LOOP_RETRY_AFTER_MS / 1000
-			    ? (uint64_t)after * 1000
-			    : CURL_LOOP_RETRY_AFTER_MS;
+					       ? (uint64_t)after * 1000
+					       : CURL_LOOP_RETRY_AFTER_MS;
 	}
 	if (r.status == 0)
 		r.error = c->error[0] != '\0' ? c->error : curl_easy_strerror(result);

@@ -41,7 +41,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CURL_LOOP_BODY_MAX	 65536 /* bytes of an answer that are kept unless told */
+#define CURL_LOOP_BODY_MAX       65536 /* bytes of an answer that are kept unless told */
 #define CURL_LOOP_RETRY_AFTER_MS (24 * 3600 * 1000ull) /* a longer wish is cut to this */
 
 struct curl_loop;
@@ -49,12 +49,12 @@ struct curl_call;
 
 /* Valid within done() only. */
 struct curl_reply {
-	long status;	       /* 0: no answer */
+	long status;           /* 0: no answer */
 	bool may_have_arrived; /* some of the request was sent: its outcome is unknown */
 	bool is_timeout;
 	const char *error; /* a sentence when status is 0, else NULL */
 	struct bytes body;
-	bool body_is_cut;	 /* there was more than body_max */
+	bool body_is_cut;        /* there was more than body_max */
 	uint64_t retry_after_ms; /* Retry-After in seconds or as a date; 0: none or past */
 	double connect_s, total_s;
 	struct curl_call *call;
@@ -66,15 +66,15 @@ struct curl_reply {
  */
 struct curl_request {
 	const char *url;
-	const char *method;	    /* NULL: POST */
+	const char *method;         /* NULL: POST */
 	struct curl_slist *headers; /* NULL: none */
 	const struct bytes *body;   /* pieces, sent one behind the other */
 	size_t pieces;
 	const char *user, *password; /* NULL: none */
-	const char *ca_file;	     /* NULL or "": the system's; one for all of a loop */
+	const char *ca_file;         /* NULL or "": the system's; one for all of a loop */
 	long connect_timeout_ms;     /* 0: libcurl's 300 s */
-	long timeout_ms;	     /* of all of it; 0: none */
-	size_t body_max;	     /* 0: CURL_LOOP_BODY_MAX */
+	long timeout_ms;             /* of all of it; 0: none */
+	size_t body_max;             /* 0: CURL_LOOP_BODY_MAX */
 	/* Called from the loop, never within curl_loop_send(); may send and cancel. */
 	void (*done)(void *ctx, const struct curl_reply *reply);
 	void *ctx;

@@ -77,13 +77,13 @@ static bool
 send_job(struct route *r, struct route_job *job)
 {
 	struct route_request *rq = r->idle;
-	struct curl_request request = { .url = r->cfg->server.at[r->server],
-		.body = rq->piece,
-		.ca_file = r->cfg->ca_file,
-		.connect_timeout_ms = (long)r->cfg->connect_timeout_ms,
-		.timeout_ms = (long)r->cfg->timeout_ms,
-		.done = on_done,
-		.ctx = rq };
+	struct curl_request request = {.url = r->cfg->server.at[r->server],
+	    .body = rq->piece,
+	    .ca_file = r->cfg->ca_file,
+	    .connect_timeout_ms = (long)r->cfg->connect_timeout_ms,
+	    .timeout_ms = (long)r->cfg->timeout_ms,
+	    .done = on_done,
+	    .ctx = rq};
 
 	rq->job = job;
 	rq->server = r->server;
@@ -148,7 +148,7 @@ probe_job(struct route *r)
 {
 	struct route_job *job, *best = NULL;
 
-	TAILQ_FOREACH (job, &r->waiting, link)
+	TAILQ_FOREACH(job, &r->waiting, link)
 		if (best == NULL || job->failures < best->failures)
 			best = job;
 	if (best != NULL) {
@@ -310,7 +310,7 @@ static enum sink_take
 route_take(struct sink *s, const struct sink_event *e)
 {
 	struct route *r = route_of(s);
-	struct route_place place = { e->h.stream, e->h.pos };
+	struct route_place place = {e->h.stream, e->h.pos};
 	bool is_single = r->cfg->format == CONFIG_FORMAT_EVENT;
 	struct route_job *job = r->open;
 
@@ -415,8 +415,8 @@ show_job(const struct route *r, const struct route_job *job, struct text_out *ou
 	if (job->events == 1)
 		route_key_receipt(receipt, sizeof receipt, r->sink->instance, job->place[0]);
 	else
-		route_key_batch(receipt, sizeof receipt, r->sink->instance, job->place,
-		    job->events);
+		route_key_batch(
+		    receipt, sizeof receipt, r->sink->instance, job->place, job->events);
 	text_add(out, " %s events=%u bytes=%zu failures=%u", receipt, job->events, job->len,
 	    job->failures);
 }
@@ -428,23 +428,26 @@ show_requests(const struct route *r, struct text_out *out)
 	const struct route_job *job;
 	unsigned ready = 0, shown = 0;
 
-	TAILQ_FOREACH (job, &r->ready, link)
+	TAILQ_FOREACH(job, &r->ready, link)
 		ready++;
-	text_add(out, "running=%u ready=%u waiting=%u held_bytes=%" PRIu64 " sent=%" PRIu64
+	text_add(out,
+	    "running=%u ready=%u waiting=%u held_bytes=%" PRIu64 " sent=%" PRIu64
 	    " answered=%" PRIu64 " retried=%" PRIu64 " dropped=%" PRIu64 " split=%" PRIu64
-	    " row=%u\n", r->running, ready, r->waiters, r->pool.bytes, r->sent, r->answered,
-	    r->retried, r->dropped, r->split, r->row);
+	    " row=%u\n",
+	    r->running, ready, r->waiters, r->pool.bytes, r->sent, r->answered, r->retried,
+	    r->dropped, r->split, r->row);
 	for (int i = 0; i < r->cfg->concurrency; i++) {
 		const struct route_request *rq = &r->request[i];
 
 		if (rq->job == NULL)
 			continue;
-		text_add(out, "running for %llu ms to %s:",
-		    (now_ns - rq->since_ns) / CLOCK_NS_PER_MS, r->name[rq->server]);
+		text_add(out,
+		    "running for %llu ms to %s:", (now_ns - rq->since_ns) / CLOCK_NS_PER_MS,
+		    r->name[rq->server]);
 		show_job(r, rq->job, out);
 		text_add(out, "%s\n", rq->is_probe ? " probe" : "");
 	}
-	TAILQ_FOREACH (job, &r->waiting, link) {
+	TAILQ_FOREACH(job, &r->waiting, link) {
 		if (shown++ == SHOWN_MAX)
 			break;
 		text_add(out, "again in %llu ms:",
@@ -464,14 +467,14 @@ route_command(struct sink *s, const char *line, struct text_out *out)
 }
 
 const struct sink_ops route_sink_ops = {
-	.kind = "route",
-	.open_early = route_open_early,
-	.start = route_start,
-	.take = route_take,
-	.flush = route_flush,
-	.attempt = route_attempt,
-	.tick = route_tick,
-	.stop = route_stop,
-	.command = route_command,
-	.help = "show requests        what is under way, and what waits to go again\n",
+    .kind = "route",
+    .open_early = route_open_early,
+    .start = route_start,
+    .take = route_take,
+    .flush = route_flush,
+    .attempt = route_attempt,
+    .tick = route_tick,
+    .stop = route_stop,
+    .command = route_command,
+    .help = "show requests        what is under way, and what waits to go again\n",
 };

@@ -82,8 +82,8 @@ host_answers(struct route *r)
 
 /* A server that was left for the next one has nothing more to say. */
 static bool
-counts_against_host(const struct route *r, const struct route_request *rq,
-    const struct curl_reply *reply)
+counts_against_host(
+    const struct route *r, const struct route_request *rq, const struct curl_reply *reply)
 {
 	if (rq->server != r->server)
 		return false;
@@ -112,8 +112,8 @@ host_failed(struct route *r, struct route_request *rq, const struct curl_reply *
 	if (counts_against_host(r, rq, reply))
 		r->row++;
 	job->row_serial = r->successes + 1;
-	if (rq->is_probe || (s->breaker.state == BREAKER_CLOSED &&
-				r->row >= (unsigned)r->cfg->breaker_failures)) {
+	if (rq->is_probe ||
+	    (s->breaker.state == BREAKER_CLOSED && r->row >= (unsigned)r->cfg->breaker_failures)) {
 		/* The failures before were counted here: it hears of them at once. */
 		s->breaker.failures = s->breaker.failures_max - 1;
 		sink_failed(s, reply->retry_after_ms, "%s", text);
@@ -129,8 +129,8 @@ host_failed(struct route *r, struct route_request *rq, const struct curl_reply *
 /*---- The job */
 
 uint64_t
-route_answer_wait_ms(const struct config_sink *cfg, unsigned failures, uint64_t random,
-    uint64_t ask_ms)
+route_answer_wait_ms(
+    const struct config_sink *cfg, unsigned failures, uint64_t random, uint64_t ask_ms)
 {
 	uint64_t ms = (uint64_t)cfg->retry_min_ms, most = (uint64_t)cfg->retry_max_ms;
 
@@ -172,7 +172,7 @@ job_waits(struct route *r, struct route_job *job, uint64_t ms)
 	struct route_job *before;
 
 	job->due_ns = clock_mono_ns() + ms * CLOCK_NS_PER_MS;
-	TAILQ_FOREACH_REVERSE (before, &r->waiting, route_jobs, link)
+	TAILQ_FOREACH_REVERSE(before, &r->waiting, route_jobs, link)
 		if (before->due_ns <= job->due_ns)
 			break;
 	if (before == NULL)
@@ -231,8 +231,8 @@ retry(struct route *r, struct route_request *rq, const struct curl_reply *reply)
 	r->retried++;
 	count(r, counter_id(SINK, resent), job->events);
 	job_waits(r, job,
-	    route_answer_wait_ms(r->cfg, job->failures,
-		(uint64_t)arc4random() << 32 | arc4random(), reply->retry_after_ms));
+	    route_answer_wait_ms(r->cfg, job->failures, (uint64_t)arc4random() << 32 | arc4random(),
+		reply->retry_after_ms));
 }
 
 static void
@@ -248,9 +248,8 @@ void
 route_answer(struct route *r, struct route_request *rq, const struct curl_reply *reply)
 {
 	struct route_job *job = rq->job;
-	enum status_action action = reply->status == 0
-	    ? STATUS_RETRY
-	    : status_map_action(&r->map, (int)reply->status);
+	enum status_action action =
+	    reply->status == 0 ? STATUS_RETRY : status_map_action(&r->map, (int)reply->status);
 
 	if (action != STATUS_RETRY) {
 		r->answered++;

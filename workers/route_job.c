@@ -65,11 +65,11 @@ route_job_new(struct route_pool *p)
 void
 route_job_free(struct route_pool *p, struct route_job *job)
 {
-	struct route_job empty = { .buf = job->buf,
-		.size = job->size,
-		.end = job->end,
-		.place = job->place,
-		.room = job->room };
+	struct route_job empty = {.buf = job->buf,
+	    .size = job->size,
+	    .end = job->end,
+	    .place = job->place,
+	    .room = job->room};
 
 	p->jobs--;
 	p->bytes -= job->len;

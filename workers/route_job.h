@@ -25,7 +25,7 @@
 
 #include <sys/queue.h>
 
-#define ROUTE_JOB_KEPT_BYTES 65536 /* greater buffers are given back */
+#define ROUTE_JOB_KEPT_BYTES   65536 /* greater buffers are given back */
 #define ROUTE_TRACEPARENT_SIZE 64
 
 struct route_job {
@@ -51,7 +51,7 @@ TAILQ_HEAD(route_jobs, route_job);
 struct route_pool {
 	enum config_format format;
 	struct route_jobs idle;
-	unsigned jobs;	/* in use */
+	unsigned jobs;  /* in use */
 	uint64_t bytes; /* of events in them */
 };
 
@@ -70,7 +70,7 @@ int route_job_add(struct route_pool *p, struct route_job *job, uint64_t ticket,
  * NULL: no memory, and nothing is changed.  Needs two events or more. */
 struct route_job *route_job_split(struct route_pool *p, struct route_job *job);
 /* What is sent: at most 3 pieces; returns how many. */
-size_t route_job_body(const struct route_pool *p, const struct route_job *job,
-    struct bytes piece[3]);
+size_t route_job_body(
+    const struct route_pool *p, const struct route_job *job, struct bytes piece[3]);
 
 #endif

@@ -73,7 +73,7 @@ bool
 route_key_event(char *out, size_t size, struct bytes id, struct bytes user_id,
     struct bytes event_type, int64_t timestamp_ms)
 {
-	struct out o = { out, size - 1, false };
+	struct out o = {out, size - 1, false};
 	char number[24];
 
 	if (id.len > 0) {
@@ -98,25 +98,26 @@ route_key_receipt(char *out, size_t size, const char *instance, struct route_pla
 }
 
 void
-route_key_batch(char *out, size_t size, const char *instance, const struct route_place *places,
-    size_t n)
+route_key_batch(
+    char *out, size_t size, const char *instance, const struct route_place *places, size_t n)
 {
 	const struct route_place *last = &places[n - 1];
 	uint32_t sum = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t both[2] = { places[i].stream, places[i].pos };
+		uint64_t both[2] = {places[i].stream, places[i].pos};
 
 		sum = crc32c(sum, both, sizeof both);
 	}
-	(void)snprintf(out, size, "%s:%" PRIu32 ":%" PRIu64 "-%" PRIu32 ":%" PRIu64 "/%zu-%08" PRIx32,
-	    instance, places[0].stream, places[0].pos, last->stream, last->pos, n, sum);
+	(void)snprintf(out, size,
+	    "%s:%" PRIu32 ":%" PRIu64 "-%" PRIu32 ":%" PRIu64 "/%zu-%08" PRIx32, instance,
+	    places[0].stream, places[0].pos, last->stream, last->pos, n, sum);
 }
 
 void
 route_key_message_id(char *out, size_t size, const char *key)
 {
-	struct out o = { out, size - 1, false };
+	struct out o = {out, size - 1, false};
 
 	for (; *key != '\0'; key++)
 		put_byte(&o, (uint8_t)*key, *key == '.');

@@ -42,8 +42,8 @@ bool route_key_event(char *out, size_t size, struct bytes id, struct bytes user_
 /* instance:stream:position; size at least 48. */
 void route_key_receipt(char *out, size_t size, const char *instance, struct route_place place);
 /* size at least 128. */
-void route_key_batch(char *out, size_t size, const char *instance, const struct route_place *places,
-    size_t n);
+void route_key_batch(
+    char *out, size_t size, const char *instance, const struct route_place *places, size_t n);
 /* The key without '.', which parts the fields of what is signed: a dot is written %2E.
  * size: 3 * strlen(key) + 1 always do. */
 void route_key_message_id(char *out, size_t size, const char *key);

@@ -38,11 +38,11 @@ struct route {
 	struct route_request *request; /* cfg->concurrency of them */
 	struct route_request *idle;
 	unsigned running;
-	int server;	    /* the one that is asked */
-	char **name;	    /* of each server, for people: without user, password and query */
+	int server;         /* the one that is asked */
+	char **name;        /* of each server, for people: without user, password and query */
 	bool is_ordered;    /* one request at a time: nothing passes one that failed */
-	bool may_probe;	    /* the skeleton wants an attempt, whatever the breaker says */
-	unsigned row;	    /* failures in a row that count against the host */
+	bool may_probe;     /* the skeleton wants an attempt, whatever the breaker says */
+	unsigned row;       /* failures in a row that count against the host */
 	uint64_t successes; /* serial number: a row ends with each */
 	uint64_t sent, answered, retried, dropped, split; /* requests; dropped: events */
 };
@@ -54,8 +54,8 @@ void route_pump(struct route *r);
 void route_answer(struct route *r, struct route_request *rq, const struct curl_reply *reply);
 
 /* route_answer.c: the wait before a job goes again, in ms; random: any 64 bits. */
-uint64_t route_answer_wait_ms(const struct config_sink *cfg, unsigned failures, uint64_t random,
-    uint64_t ask_ms);
+uint64_t route_answer_wait_ms(
+    const struct config_sink *cfg, unsigned failures, uint64_t random, uint64_t ask_ms);
 /* May bad events of a batch that was refused so be found by halving it? */
 bool route_answer_may_split(long status);
 

@@ -57,9 +57,8 @@ route_form_open(struct route_form *form, const struct config_sink *cfg)
 	}
 	form->is_packed = cfg->compression == CONFIG_COMPRESSION_GZIP;
 	/* 15 + 16: the greatest window, in gzip's wrapping. */
-	if (form->is_packed &&
-	    deflateInit2(&form->pack, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
-		Z_DEFAULT_STRATEGY) != Z_OK)
+	if (form->is_packed && deflateInit2(&form->pack, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16,
+				   8, Z_DEFAULT_STRATEGY) != Z_OK)
 		fatal("sink %s: no memory to pack requests", cfg->name);
 	open_own(form);
 }
@@ -139,8 +138,7 @@ add_key(const struct route_form *form, struct route_job *job)
 	if (job->events == 1)
 		route_key_receipt(job->key, sizeof job->key, form->instance, job->place[0]);
 	else
-		route_key_batch(job->key, sizeof job->key, form->instance, job->place,
-		    job->events);
+		route_key_batch(job->key, sizeof job->key, form->instance, job->place, job->events);
 }
 
 static void
@@ -172,8 +170,8 @@ add_signature(const struct route_form *form, struct route_request *rq, uint64_t 
 }
 
 int
-route_request_make(struct route_form *form, const struct route_pool *pool,
-    struct route_request *rq, uint64_t wall_ns)
+route_request_make(struct route_form *form, const struct route_pool *pool, struct route_request *rq,
+    uint64_t wall_ns)
 {
 	struct route_job *job = rq->job;
 

@@ -40,9 +40,9 @@
 struct route_form {
 	const struct config_sink *cfg;
 	const char *instance;
-	struct route_sign *sign;     /* NULL: not signed */
-	struct curl_slist *own;	     /* headers of the configuration */
-	bool has_own_type;	     /* Content-Type is one of them */
+	struct route_sign *sign; /* NULL: not signed */
+	struct curl_slist *own;  /* headers of the configuration */
+	bool has_own_type;       /* Content-Type is one of them */
 	bool is_packed;
 	z_stream pack;
 };
@@ -55,7 +55,7 @@ struct route_request {
 	struct route_job *job; /* NULL: idle */
 	struct curl_call *call;
 	uint64_t since_ns;
-	bool is_probe;	  /* the one that may go while the breaker is not closed */
+	bool is_probe; /* the one that may go while the breaker is not closed */
 	size_t body_bytes, wire_bytes;
 	int server; /* whom it went to */
 	struct curl_slist field[ROUTE_REQUEST_FIELDS];

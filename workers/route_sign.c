@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define FILE_MAX 4096
-#define PREFIX	 "whsec_"
+#define PREFIX   "whsec_"
 
 struct route_sign {
 	EVP_MAC *mac;
@@ -77,8 +77,8 @@ int
 route_sign_add(struct route_sign *sign, struct bytes secret, char *why, size_t size)
 {
 	static char sha256[] = "SHA256";
-	OSSL_PARAM params[2] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
-		OSSL_PARAM_construct_end() };
+	OSSL_PARAM params[2] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
+	    OSSL_PARAM_construct_end()};
 	uint8_t key[ROUTE_SIGN_KEY_MAX + 3];
 	size_t prefix = sizeof PREFIX - 1;
 	EVP_MAC_CTX *ctx;
@@ -116,8 +116,8 @@ add_lines(struct route_sign *sign, struct bytes text, char *why, size_t size)
 {
 	while (text.len > 0) {
 		const uint8_t *nl = memchr(text.ptr, '\n', text.len);
-		struct bytes line = bytes_of(text.ptr,
-		    nl == NULL ? text.len : (size_t)(nl - text.ptr));
+		struct bytes line =
+		    bytes_of(text.ptr, nl == NULL ? text.len : (size_t)(nl - text.ptr));
 		size_t used = nl == NULL ? line.len : line.len + 1;
 
 		if (line.len > 0 && line.ptr[line.len - 1] == '\r')
@@ -171,8 +171,8 @@ route_sign_make(struct route_sign *sign, const char *id, uint64_t timestamp_s,
 		EVP_MAC_CTX *ctx = sign->key[k];
 		/* No key: the one it has. */
 		int ok = EVP_MAC_init(ctx, NULL, 0, NULL) == 1 &&
-		    EVP_MAC_update(ctx, (const uint8_t *)id, strlen(id)) == 1 &&
-		    EVP_MAC_update(ctx, (const uint8_t *)stamp, (size_t)stamp_len) == 1;
+			 EVP_MAC_update(ctx, (const uint8_t *)id, strlen(id)) == 1 &&
+			 EVP_MAC_update(ctx, (const uint8_t *)stamp, (size_t)stamp_len) == 1;
 
 		for (size_t i = 0; ok && i < n; i++)
 			ok = EVP_MAC_update(ctx, pieces[i].ptr, pieces[i].len) == 1;

@@ -2,7 +2,7 @@
 import base64, collections, gzip, hashlib, hmac, json, os, threading, time
 import servers
 from place import Place, Suite, wait_for
-from sinks_rig import expect, stat_of
+from sinks_rig import expect
 
 SECRET = b"it is not told to anybody"
 # The routes of the service that Sluice replaces.
@@ -67,6 +67,11 @@ def settled(p, name):
         return got if sum(got) == put else None
 
     return wait_for(has_all, "the sink to have everything", 60)
+
+
+def stat_of(p, name, counter):
+    stages = json.loads(p.ctl("stat", "--json"))["stages"]
+    return next(s for s in stages if s["stage"] == name)["counters"][counter]
 
 
 def bodies(server, path="/in"):
@@ -316,6 +321,7 @@ def killed_and_started_again_under_load(httpd):
                 i += 20
                 post(p, more)
                 sent.extend(more)
+                time.sleep(0.005)  # a load, not a flood
 
         thread = threading.Thread(target=load)
         thread.start()

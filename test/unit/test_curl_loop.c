@@ -29,8 +29,8 @@ static struct event_base *base;
 static struct curl_loop *loop;
 static char url[64];
 static unsigned woken;
-static const struct bytes x = { (const uint8_t *)"x", 1 };
-static const struct bytes abc = { (const uint8_t *)"abc", 3 };
+static const struct bytes x = {(const uint8_t *)"x", 1};
+static const struct bytes abc = {(const uint8_t *)"abc", 3};
 
 /*---- The server: answers every request with `answer`, then does `after` */
 
@@ -144,7 +144,7 @@ on_woke(void *arg)
 static void
 set_up(void)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct sockaddr_in a = {.sin_family = AF_INET};
 	socklen_t len = sizeof a;
 
 	base = event_base_new();
@@ -196,8 +196,8 @@ on_done(void *ctx, const struct curl_reply *r)
 	got.is_cut = r->body_is_cut;
 	got.retry_after_ms = r->retry_after_ms;
 	got.body_len = r->body.len;
-	snprintf(got.body, sizeof got.body, "%.*s",
-	    (int)(r->body.len < 255 ? r->body.len : 255), (const char *)r->body.ptr);
+	snprintf(got.body, sizeof got.body, "%.*s", (int)(r->body.len < 255 ? r->body.len : 255),
+	    (const char *)r->body.ptr);
 	snprintf(got.error, sizeof got.error, "%s", r->error == NULL ? "" : r->error);
 	snprintf(got.code, sizeof got.code, "%s", code == NULL ? "" : code);
 }
@@ -233,14 +233,14 @@ ask(struct curl_request r)
 
 START_TEST(pieces_arrive_in_order_and_the_connection_is_kept)
 {
-	struct bytes body[] = { BYTES_LIT("[1"), BYTES_LIT(""), BYTES_LIT(",2"), BYTES_LIT("]") };
+	struct bytes body[] = {BYTES_LIT("[1"), BYTES_LIT(""), BYTES_LIT(",2"), BYTES_LIT("]")};
 	uint64_t sum = 0;
 
 	for (const char *p = "[1,2]"; *p != '\0'; p++)
 		sum = sum * 31 + (uint8_t)*p;
 	answers(OK_ANSWER, AFTER_KEEP);
 	for (int i = 0; i < 20; i++)
-		ask((struct curl_request){ .body = body, .pieces = 4 });
+		ask((struct curl_request){.body = body, .pieces = 4});
 	ck_assert_uint_eq(server.requests, 20);
 	ck_assert_uint_eq(server.accepted, 1);
 	ck_assert_uint_eq(server.body_len, 5);
@@ -257,7 +257,7 @@ END_TEST
 START_TEST(a_great_body_goes_without_expect_and_with_our_headers)
 {
 	char *big = xcalloc(1, BIG);
-	struct bytes body[2] = { bytes_of(big, BIG / 2), bytes_of(big + BIG / 2, BIG / 2) };
+	struct bytes body[2] = {bytes_of(big, BIG / 2), bytes_of(big + BIG / 2, BIG / 2)};
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	uint64_t sum = 0;
 
@@ -267,8 +267,8 @@ START_TEST(a_great_body_goes_without_expect_and_with_our_headers)
 	}
 	headers = curl_slist_append(headers, "X-Own: 1");
 	answers(OK_ANSWER, AFTER_KEEP);
-	ask((struct curl_request){ .body = body, .pieces = 2, .headers = headers,
-	    .user = "a", .password = "b:c" });
+	ask((struct curl_request){
+	    .body = body, .pieces = 2, .headers = headers, .user = "a", .password = "b:c"});
 	ck_assert_uint_eq(server.body_len, BIG);
 	ck_assert_uint_eq(server.body_sum, sum);
 	ck_assert_ptr_null(strstr(server.head, "Expect"));
@@ -277,12 +277,12 @@ START_TEST(a_great_body_goes_without_expect_and_with_our_headers)
 	ck_assert_ptr_nonnull(strstr(server.head, "X-Own: 1\r\n"));
 	ck_assert_ptr_nonnull(strstr(server.head, "Authorization: Basic YTpiOmM=\r\n"));
 	/* The next request of the same handle has none of it. */
-	ask((struct curl_request){ .method = "GET" });
+	ask((struct curl_request){.method = "GET"});
 	ck_assert_ptr_nonnull(strstr(server.head, "GET /in HTTP/1.1\r\n"));
 	ck_assert_ptr_null(strstr(server.head, "X-Own"));
 	ck_assert_ptr_null(strstr(server.head, "Authorization"));
 	ck_assert_ptr_null(strstr(server.head, "Content-Length"));
-	ask((struct curl_request){ .method = "PUT", .body = body, .pieces = 1 });
+	ask((struct curl_request){.method = "PUT", .body = body, .pieces = 1});
 	ck_assert_ptr_nonnull(strstr(server.head, "PUT /in HTTP/1.1\r\n"));
 	ck_assert_uint_eq(server.body_len, BIG / 2);
 	curl_slist_free_all(headers);
@@ -292,14 +292,14 @@ END_TEST
 
 START_TEST(any_status_is_an_answer_and_nothing_is_followed)
 {
-	static const int status[] = { 200, 204, 302, 307, 400, 410, 429, 500, 503 };
+	static const int status[] = {200, 204, 302, 307, 400, 410, 429, 500, 503};
 	char text[128];
 
 	for (size_t i = 0; i < sizeof status / sizeof status[0]; i++) {
 		snprintf(text, sizeof text, "HTTP/1.1 %d X\r\nLocation: /elsewhere\r\n%s\r\n",
 		    status[i], status[i] == 204 ? "" : "Content-Length: 0\r\n");
 		answers(text, AFTER_KEEP);
-		ask((struct curl_request){ 0 });
+		ask((struct curl_request){0});
 		ck_assert_int_eq(got.status, status[i]);
 		ck_assert_str_eq(got.error, "");
 		ck_assert_uint_eq(server.requests, i + 1);
@@ -313,25 +313,26 @@ START_TEST(retry_after_is_seconds_or_a_date)
 	time_t t = time(NULL) + 100;
 
 	answers("HTTP/1.1 503 X\r\nContent-Length: 0\r\nRetry-After: 7\r\n\r\n", AFTER_KEEP);
-	ask((struct curl_request){ 0 });
+	ask((struct curl_request){0});
 	ck_assert_uint_eq(got.retry_after_ms, 7000);
 	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&t));
-	snprintf(text, sizeof text, "HTTP/1.1 503 X\r\nContent-Length: 0\r\nRetry-After: %s\r\n\r\n",
-	    date);
+	snprintf(text, sizeof text,
+	    "HTTP/1.1 503 X\r\nContent-Length: 0\r\nRetry-After: %s\r\n\r\n", date);
 	answers(text, AFTER_KEEP);
-	ask((struct curl_request){ 0 });
+	ask((struct curl_request){0});
 	ck_assert_uint_gt(got.retry_after_ms, 50000);
 	ck_assert_uint_le(got.retry_after_ms, 100000);
 	answers("HTTP/1.1 503 X\r\nContent-Length: 0\r\n"
-		"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n\r\n", AFTER_KEEP);
-	ask((struct curl_request){ 0 });
-	ck_assert_uint_eq(got.retry_after_ms, 0);
-	answers("HTTP/1.1 503 X\r\nContent-Length: 0\r\nRetry-After: 99999999999\r\n\r\n",
+		"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n\r\n",
 	    AFTER_KEEP);
-	ask((struct curl_request){ 0 });
+	ask((struct curl_request){0});
+	ck_assert_uint_eq(got.retry_after_ms, 0);
+	answers(
+	    "HTTP/1.1 503 X\r\nContent-Length: 0\r\nRetry-After: 99999999999\r\n\r\n", AFTER_KEEP);
+	ask((struct curl_request){0});
 	ck_assert_uint_eq(got.retry_after_ms, CURL_LOOP_RETRY_AFTER_MS);
 	answers(OK_ANSWER, AFTER_KEEP);
-	ask((struct curl_request){ 0 });
+	ask((struct curl_request){0});
 	ck_assert_uint_eq(got.retry_after_ms, 0);
 }
 END_TEST
@@ -341,7 +342,7 @@ START_TEST(a_refused_connection_did_not_arrive)
 	event_del(server.accepting);
 	close(server.fd);
 	server.fd = -1;
-	ask((struct curl_request){ .body = &x, .pieces = 1 });
+	ask((struct curl_request){.body = &x, .pieces = 1});
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(!got.may_have_arrived);
 	ck_assert_str_ne(got.error, "");
@@ -351,7 +352,7 @@ END_TEST
 START_TEST(a_server_that_dies_with_a_request_may_have_it)
 {
 	answers("", AFTER_CLOSE_AT_ONCE);
-	ask((struct curl_request){ .body = &x, .pieces = 1 });
+	ask((struct curl_request){.body = &x, .pieces = 1});
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(got.may_have_arrived);
 	ck_assert_uint_eq(server.requests, 1);
@@ -361,7 +362,7 @@ END_TEST
 START_TEST(a_server_that_hangs_is_a_time_out)
 {
 	answers("", AFTER_HANG);
-	ask((struct curl_request){ .body = &x, .pieces = 1, .timeout_ms = 50 });
+	ask((struct curl_request){.body = &x, .pieces = 1, .timeout_ms = 50});
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(got.is_timeout);
 	ck_assert(got.may_have_arrived);
@@ -371,7 +372,7 @@ END_TEST
 START_TEST(half_an_answer_is_none)
 {
 	answers("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", AFTER_CLOSE);
-	ask((struct curl_request){ .body = &x, .pieces = 1 });
+	ask((struct curl_request){.body = &x, .pieces = 1});
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(got.may_have_arrived);
 	ck_assert_str_eq(got.body, "half");
@@ -384,7 +385,7 @@ START_TEST(a_kept_connection_that_was_closed_is_replaced)
 	for (int i = 0; i < 5; i++) {
 		unsigned closed = server.closed;
 
-		ask((struct curl_request){ .body = &abc, .pieces = 1 });
+		ask((struct curl_request){.body = &abc, .pieces = 1});
 		turn_until(&server.closed, closed + 1);
 		ck_assert_msg(got.status == 200, "%d: %s", i, got.error);
 		ck_assert_int_eq(got.status, 200);
@@ -400,13 +401,13 @@ START_TEST(an_answer_is_kept_up_to_its_limit)
 	char text[2048];
 
 	for (size_t len = 999; len <= 1001; len++) {
-		int n = snprintf(text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
-		    len);
+		int n = snprintf(
+		    text, sizeof text, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", len);
 
 		memset(text + n, 'x', len);
 		text[n + (int)len] = '\0';
 		answers(text, AFTER_KEEP);
-		ask((struct curl_request){ .body_max = 1000 });
+		ask((struct curl_request){.body_max = 1000});
 		ck_assert_int_eq(got.status, 200);
 		ck_assert_uint_eq(got.body_len, len < 1000 ? len : 1000);
 		ck_assert_int_eq(got.is_cut, len > 1000);
@@ -419,7 +420,7 @@ START_TEST(a_cancelled_request_is_not_heard_of_again)
 	struct curl_call *c;
 
 	answers("", AFTER_HANG);
-	c = send_request((struct curl_request){ .body = &x, .pieces = 1 });
+	c = send_request((struct curl_request){.body = &x, .pieces = 1});
 	turn_until(&server.requests, 1);
 	ck_assert_uint_eq(curl_loop_running(loop), 1);
 	curl_loop_cancel(loop, c);
@@ -434,14 +435,14 @@ send_again(void *ctx, const struct curl_reply *r)
 {
 	on_done(ctx, r);
 	if (got.n < 100)
-		send_request((struct curl_request){ .done = send_again });
+		send_request((struct curl_request){.done = send_again});
 }
 
 START_TEST(done_may_send_the_next)
 {
 	answers(OK_ANSWER, AFTER_KEEP);
 	for (int i = 0; i < 4; i++)
-		send_request((struct curl_request){ .done = send_again });
+		send_request((struct curl_request){.done = send_again});
 	while (curl_loop_running(loop) > 0)
 		event_base_loop(base, EVLOOP_ONCE);
 	ck_assert_uint_eq(got.n, 103);
@@ -455,12 +456,12 @@ START_TEST(environment_and_other_protocols_are_not_for_us)
 	setenv("http_proxy", "http://127.0.0.1:1", 1);
 	setenv("all_proxy", "http://127.0.0.1:1", 1);
 	answers(OK_ANSWER, AFTER_KEEP);
-	ask((struct curl_request){ 0 });
+	ask((struct curl_request){0});
 	ck_assert_int_eq(got.status, 200);
-	ask((struct curl_request){ .url = "file:///etc/hostname", .method = "GET" });
+	ask((struct curl_request){.url = "file:///etc/hostname", .method = "GET"});
 	ck_assert_int_eq(got.status, 0);
 	ck_assert_uint_eq(got.body_len, 0);
-	ask((struct curl_request){ .url = "not a url" });
+	ask((struct curl_request){.url = "not a url"});
 	ck_assert_int_eq(got.status, 0);
 }
 END_TEST
@@ -468,8 +469,7 @@ END_TEST
 START_TEST(a_name_that_does_not_resolve_is_no_answer)
 {
 	/* RFC 6761: never resolves. */
-	ask((struct curl_request){ .url = "http://sluice.invalid/", .body = &x,
-	    .pieces = 1 });
+	ask((struct curl_request){.url = "http://sluice.invalid/", .body = &x, .pieces = 1});
 	ck_assert_int_eq(got.status, 0);
 	ck_assert(!got.may_have_arrived);
 }
@@ -479,7 +479,7 @@ START_TEST(freeing_ends_what_runs)
 {
 	answers("", AFTER_HANG);
 	for (int i = 0; i < 12; i++)
-		send_request((struct curl_request){ .body = &x, .pieces = 1 });
+		send_request((struct curl_request){.body = &x, .pieces = 1});
 	turn_until(&server.requests, 8);
 	/* No more connections than were allowed; the others wait. */
 	ck_assert_uint_eq(server.accepted, 8);

@@ -21,21 +21,20 @@ static const struct {
 	int64_t ms;
 	const char *key, *message_id;
 } keys[] = {
-	{ "", "\"u1\"", "\"cart_updated\"", 1700000000123, "event:u1:cart_updated:1700000000123",
-	    "event:u1:cart_updated:1700000000123" },
-	{ "\"a.b\"", "\"u1\"", "\"x\"", 1, "id:a.b", "id:a%2Eb" },
-	{ "", "\"a b\"", "\"50%\"", -1, "event:a%20b:50%25:-1", "event:a%20b:50%25:-1" },
-	{ "", "\"j\\u00e9\\n\"", "\"x\"", 0, "event:j%C3%A9%0A:x:0", "event:j%C3%A9%0A:x:0" },
-	{ "\"\\u0000\\r\\nX-Evil: 1\"", "", "", 0, "id:%00%0D%0AX-Evil:%201",
-	    "id:%00%0D%0AX-Evil:%201" },
+    {"", "\"u1\"", "\"cart_updated\"", 1700000000123, "event:u1:cart_updated:1700000000123",
+	"event:u1:cart_updated:1700000000123"},
+    {"\"a.b\"", "\"u1\"", "\"x\"", 1, "id:a.b", "id:a%2Eb"},
+    {"", "\"a b\"", "\"50%\"", -1, "event:a%20b:50%25:-1", "event:a%20b:50%25:-1"},
+    {"", "\"j\\u00e9\\n\"", "\"x\"", 0, "event:j%C3%A9%0A:x:0", "event:j%C3%A9%0A:x:0"},
+    {"\"\\u0000\\r\\nX-Evil: 1\"", "", "", 0, "id:%00%0D%0AX-Evil:%201", "id:%00%0D%0AX-Evil:%201"},
 };
 
 START_TEST(a_key_is_what_dedup_goes_by_and_safe_in_a_header)
 {
 	char key[ROUTE_KEY_SIZE], id[3 * ROUTE_KEY_SIZE + 1];
 
-	ck_assert(route_key_event(key, sizeof key, bytes_str(keys[_i].id),
-	    bytes_str(keys[_i].user), bytes_str(keys[_i].type), keys[_i].ms));
+	ck_assert(route_key_event(key, sizeof key, bytes_str(keys[_i].id), bytes_str(keys[_i].user),
+	    bytes_str(keys[_i].type), keys[_i].ms));
 	ck_assert_str_eq(key, keys[_i].key);
 	route_key_message_id(id, sizeof id, key);
 	ck_assert_str_eq(id, keys[_i].message_id);
@@ -51,8 +50,9 @@ START_TEST(a_key_that_does_not_fit_says_so)
 		memset(raw + 1, 'x', len);
 		raw[len + 1] = '"';
 		/* "id:" and the NUL: 508 fit. */
-		ck_assert_int_eq(route_key_event(key, sizeof key, bytes_of(raw, len + 2),
-		    B("\"\""), B("\"\""), 0), len <= 508);
+		ck_assert_int_eq(route_key_event(key, sizeof key, bytes_of(raw, len + 2), B("\"\""),
+				     B("\"\""), 0),
+		    len <= 508);
 		ck_assert_uint_eq(strlen(key), len <= 508 ? 3 + len : 511);
 	}
 }
@@ -60,7 +60,7 @@ END_TEST
 
 START_TEST(batches_are_told_apart_by_each_place_in_them)
 {
-	static struct route_place place[1000] = { { 0, 4096 }, { 1, 64 }, { 0, 8192 } };
+	static struct route_place place[1000] = {{0, 4096}, {1, 64}, {0, 8192}};
 	char a[128], b[128];
 
 	route_key_batch(a, sizeof a, "1f0c93aa", place, 3);
@@ -71,7 +71,7 @@ START_TEST(batches_are_told_apart_by_each_place_in_them)
 	place[1].pos = 64;
 	route_key_batch(b, sizeof b, "1f0c93aa", place, 3);
 	ck_assert_str_eq(a, b);
-	place[0] = place[999] = (struct route_place){ UINT32_MAX, UINT64_MAX };
+	place[0] = place[999] = (struct route_place){UINT32_MAX, UINT64_MAX};
 	route_key_batch(b, sizeof b, "1f0c93aa", place, 1000);
 	ck_assert_uint_lt(strlen(b), sizeof b - 1);
 	route_key_receipt(b, sizeof b, "1f0c93aa", place[1]);
@@ -102,9 +102,9 @@ START_TEST(a_job_is_an_event_an_array_or_lines)
 		enum config_format format;
 		const char *one, *two;
 	} cases[] = {
-		{ CONFIG_FORMAT_EVENT, "{\"a\":\n1}", NULL },
-		{ CONFIG_FORMAT_ARRAY, "[{\"a\":\n1}]", "[{\"a\":\n1},{\"b\":2}]" },
-		{ CONFIG_FORMAT_NDJSON, "{\"a\": 1}\n", "{\"a\": 1}\n{\"b\":2}\n" },
+	    {CONFIG_FORMAT_EVENT, "{\"a\":\n1}", NULL},
+	    {CONFIG_FORMAT_ARRAY, "[{\"a\":\n1}]", "[{\"a\":\n1},{\"b\":2}]"},
+	    {CONFIG_FORMAT_NDJSON, "{\"a\": 1}\n", "{\"a\": 1}\n{\"b\":2}\n"},
 	};
 	struct route_pool p;
 
@@ -113,12 +113,13 @@ START_TEST(a_job_is_an_event_an_array_or_lines)
 
 		route_pool_init(&p, cases[i].format);
 		job = route_job_new(&p);
-		ck_assert_int_eq(route_job_add(&p, job, 7, (struct route_place){ 0, 1 },
-		    B("{\"a\":\n1}")), 0);
+		ck_assert_int_eq(
+		    route_job_add(&p, job, 7, (struct route_place){0, 1}, B("{\"a\":\n1}")), 0);
 		ck_assert_str_eq(body_of(&p, job), cases[i].one);
 		if (cases[i].two != NULL) {
-			ck_assert_int_eq(route_job_add(&p, job, 8, (struct route_place){ 0, 2 },
-			    B("{\"b\":2}")), 0);
+			ck_assert_int_eq(
+			    route_job_add(&p, job, 8, (struct route_place){0, 2}, B("{\"b\":2}")),
+			    0);
 			ck_assert_str_eq(body_of(&p, job), cases[i].two);
 		}
 		ck_assert_uint_eq(p.jobs, 1);
@@ -147,8 +148,9 @@ START_TEST(splitting_loses_nothing)
 		for (unsigned i = 0; i < n; i++) {
 			int len = snprintf(text, sizeof text, "{\"n\":%u}", i);
 
-			bad += route_job_add(&p, job, ticket + i,
-			    (struct route_place){ i % 3, i * 8 }, bytes_of(text, (size_t)len)) != 0;
+			bad +=
+			    route_job_add(&p, job, ticket + i, (struct route_place){i % 3, i * 8},
+				bytes_of(text, (size_t)len)) != 0;
 		}
 		TAILQ_INSERT_HEAD(&all, job, link);
 		for (job = TAILQ_FIRST(&all); job != NULL;) {
@@ -163,8 +165,8 @@ START_TEST(splitting_loses_nothing)
 		for (unsigned i = 0; i < n; i++) {
 			job = TAILQ_FIRST(&all);
 			snprintf(want, sizeof want, "[{\"n\":%u}]", i);
-			bad += job == NULL || job->ticket != ticket + i || job->place[0].pos != i * 8 ||
-			    strcmp(body_of(&p, job), want) != 0;
+			bad += job == NULL || job->ticket != ticket + i ||
+			       job->place[0].pos != i * 8 || strcmp(body_of(&p, job), want) != 0;
 			TAILQ_REMOVE(&all, job, link);
 			route_job_free(&p, job);
 		}
@@ -183,8 +185,9 @@ START_TEST(a_pool_keeps_no_great_buffers)
 
 	route_pool_init(&p, CONFIG_FORMAT_EVENT);
 	job = route_job_new(&p);
-	ck_assert_int_eq(route_job_add(&p, job, 0, (struct route_place){ 0, 0 },
-	    bytes_of(big, ROUTE_JOB_KEPT_BYTES + 1)), 0);
+	ck_assert_int_eq(route_job_add(&p, job, 0, (struct route_place){0, 0},
+			     bytes_of(big, ROUTE_JOB_KEPT_BYTES + 1)),
+	    0);
 	route_job_free(&p, job);
 	ck_assert_uint_eq(TAILQ_FIRST(&p.idle)->size, 0);
 	ck_assert_ptr_eq(route_job_new(&p), job);
@@ -214,7 +217,7 @@ make(struct config_sink *cfg, struct route_request *rq, struct route_form *form,
 	form->instance = "1f0c93aa";
 	route_pool_init(p, cfg->format);
 	rq->job = route_job_new(p);
-	ck_assert_int_eq(route_job_add(p, rq->job, 0, (struct route_place){ 2, 640 }, B("{}")), 0);
+	ck_assert_int_eq(route_job_add(p, rq->job, 0, (struct route_place){2, 640}, B("{}")), 0);
 	if (cfg->format == CONFIG_FORMAT_EVENT)
 		(void)snprintf(rq->job->key, sizeof rq->job->key, "%s", "event:a.b:t:1");
 	ck_assert_int_eq(route_request_make(form, p, rq, 1614265330ull * 1000000000 + 5), 0);
@@ -232,7 +235,7 @@ end(struct route_request *rq, struct route_form *form, struct route_pool *p)
 START_TEST(a_request_has_its_headers)
 {
 	struct config_sink *cfg = xcalloc(1, sizeof *cfg);
-	struct route_request rq = { 0 };
+	struct route_request rq = {0};
 	struct route_form form;
 	struct route_pool p;
 
@@ -253,7 +256,8 @@ START_TEST(a_request_has_its_headers)
 	ck_assert_uint_eq(rq.wire_bytes, 2);
 	end(&rq, &form, &p);
 	/* A type of one's own; lines; the receipt is the key. */
-	(void)snprintf(cfg->header.at[0], sizeof cfg->header.at[0], "%s", "content-type: text/plain");
+	(void)snprintf(
+	    cfg->header.at[0], sizeof cfg->header.at[0], "%s", "content-type: text/plain");
 	cfg->format = CONFIG_FORMAT_NDJSON;
 	make(cfg, &rq, &form, &p);
 	ck_assert_ptr_null(field(&rq, "Content-Type"));
@@ -268,12 +272,12 @@ END_TEST
 START_TEST(a_packed_request_is_signed_as_it_was_before)
 {
 	struct config_sink *cfg = xcalloc(1, sizeof *cfg);
-	struct route_request rq = { 0 };
+	struct route_request rq = {0};
 	struct route_form form;
 	struct route_pool p;
 	char path[] = "/tmp/sluice-route.XXXXXX", plain[ROUTE_SIGN_TEXT_SIZE];
 	uint8_t out[64];
-	z_stream z = { 0 };
+	z_stream z = {0};
 	int fd = mkstemp(path);
 
 	ck_assert_int_eq((int)write(fd, "secret\n", 7), 7);
@@ -311,7 +315,7 @@ END_TEST
 START_TEST(waits_double_up_to_their_limit_and_honour_a_wish)
 {
 	struct config_sink *cfg = xcalloc(1, sizeof *cfg);
-	static const uint64_t most[] = { 100, 200, 400, 800, 1000, 1000 };
+	static const uint64_t most[] = {100, 200, 400, 800, 1000, 1000};
 
 	cfg->retry_min_ms = 100;
 	cfg->retry_max_ms = 1000;
@@ -323,7 +327,7 @@ START_TEST(waits_double_up_to_their_limit_and_honour_a_wish)
 	}
 	ck_assert_uint_le(route_answer_wait_ms(cfg, UINT32_MAX, UINT64_MAX, 0), 1000);
 	ck_assert(route_answer_may_split(400) && route_answer_may_split(413) &&
-	    route_answer_may_split(422));
+		  route_answer_may_split(422));
 	ck_assert(!route_answer_may_split(401) && !route_answer_may_split(404));
 	free(cfg);
 }

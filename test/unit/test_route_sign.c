@@ -15,10 +15,10 @@
 static char why[128], out[ROUTE_SIGN_TEXT_SIZE];
 
 /* The example of the specification's own libraries. */
-#define SECRET	  "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-#define ID	  "msg_p5jXN8AQM9LWM0D4loKWxJek"
-#define STAMP	  1614265330
-#define BODY	  "{\"test\": 2432232314}"
+#define SECRET    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define ID        "msg_p5jXN8AQM9LWM0D4loKWxJek"
+#define STAMP     1614265330
+#define BODY      "{\"test\": 2432232314}"
 #define SIGNATURE "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 START_TEST(the_specifications_example_comes_out)
@@ -36,8 +36,8 @@ START_TEST(the_specifications_example_comes_out)
 	}
 	/* However it is cut. */
 	for (size_t at = 0; at <= whole.len; at++) {
-		struct bytes cut[3] = { bytes_of(whole.ptr, at), bytes_of(NULL, 0),
-			bytes_of(whole.ptr + at, whole.len - at) };
+		struct bytes cut[3] = {bytes_of(whole.ptr, at), bytes_of(NULL, 0),
+		    bytes_of(whole.ptr + at, whole.len - at)};
 
 		route_sign_make(sign, ID, STAMP, cut, 3, out);
 		ck_assert_str_eq(out, SIGNATURE);
@@ -49,9 +49,8 @@ END_TEST
 START_TEST(the_secret_itself_is_the_same_key)
 {
 	/* What the base64 of the example stands for. */
-	static const uint8_t raw[] = { 0x31, 0xf2, 0x90, 0xf6, 0xbf, 0x06, 0x29, 0x8a, 0xab, 0x4f,
-		0x08, 0xd4, 0x3c, 0x3f, 0x08, 0x2c, 0xf6, 0x48, 0xa3, 0x62, 0xda, 0x2d, 0xa4,
-		0xb0 };
+	static const uint8_t raw[] = {0x31, 0xf2, 0x90, 0xf6, 0xbf, 0x06, 0x29, 0x8a, 0xab, 0x4f,
+	    0x08, 0xd4, 0x3c, 0x3f, 0x08, 0x2c, 0xf6, 0x48, 0xa3, 0x62, 0xda, 0x2d, 0xa4, 0xb0};
 	struct route_sign *sign = route_sign_new();
 	struct bytes body = BYTES_LIT(BODY);
 
@@ -96,10 +95,10 @@ START_TEST(what_is_no_secret_is_refused_with_a_reason)
 	ck_assert_int_eq(route_sign_add(sign, BYTES_LIT("whsec_*"), why, sizeof why), -1);
 	ck_assert_int_eq(route_sign_add(sign, BYTES_LIT("whsec_abc"), why, sizeof why), -1);
 	ck_assert_int_eq(route_sign_add(sign, BYTES_LIT("whsec_a*c="), why, sizeof why), -1);
-	ck_assert_int_eq(route_sign_add(sign, bytes_of(longest, ROUTE_SIGN_KEY_MAX + 1), why,
-	    sizeof why), -1);
-	ck_assert_int_eq(route_sign_add(sign, bytes_of(longest, ROUTE_SIGN_KEY_MAX), why,
-	    sizeof why), 0);
+	ck_assert_int_eq(
+	    route_sign_add(sign, bytes_of(longest, ROUTE_SIGN_KEY_MAX + 1), why, sizeof why), -1);
+	ck_assert_int_eq(
+	    route_sign_add(sign, bytes_of(longest, ROUTE_SIGN_KEY_MAX), why, sizeof why), 0);
 	ck_assert_int_eq(route_sign_load(sign, "/nowhere/at/all", why, sizeof why), -1);
 	ck_assert_str_ne(why, "");
 	ck_assert_int_eq(route_sign_load(sign, "/dev/zero", why, sizeof why), -1);
