@@ -107,7 +107,8 @@ kafka_producer_trouble(struct kafka *k, enum kafka_class class, const char *fmt,
 void
 kafka_producer_break(struct kafka *k, enum kafka_class class, const char *fmt, ...)
 {
-	char text[KAFKA_TEXT_SIZE];
+	char text[KAFKA_TEXT_SIZE], fatal_text[KAFKA_TEXT_SIZE - 128];
+	rd_kafka_resp_err_t fatal_error;
 	va_list ap;
 
 	if (k->state == KAFKA_BREAKING || k->state == KAFKA_CLOSING || k->state == KAFKA_CLOSED)
@@ -115,6 +116,15 @@ kafka_producer_break(struct kafka *k, enum kafka_class class, const char *fmt, .
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	/* Once it is fatal, every call says no more than that. */
+	fatal_error = rd_kafka_fatal_error(k->producer, fatal_text, sizeof fatal_text);
+	if (fatal_error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		class = kafka_class_of(fatal_error);
+		if (class == KAFKA_CLASS_RECORD)
+			class = KAFKA_CLASS_AGAIN;
+		snprintf(text, sizeof text, "fatal for this producer: %s: %s",
+		    rd_kafka_err2name(fatal_error), fatal_text);
+	}
 	if (class == KAFKA_CLASS_FENCED && !kafka_has_tx(k))
 		class = KAFKA_CLASS_AGAIN;
 	k->state = KAFKA_BREAKING;

@@ -106,10 +106,7 @@ error(struct kafka *k, rd_kafka_event_t *ev)
 	char text[KAFKA_TEXT_SIZE];
 
 	if (code == RD_KAFKA_RESP_ERR__FATAL) {
-		rd_kafka_resp_err_t why = rd_kafka_fatal_error(k->producer, text, sizeof text);
-
-		kafka_producer_break(k, kafka_class_of(why), "fatal for this producer: %s: %s",
-		    rd_kafka_err2name(why), text);
+		kafka_producer_break(k, KAFKA_CLASS_AGAIN, "fatal");
 		return;
 	}
 	snprintf(text, sizeof text, "%s", rd_kafka_event_error_string(ev));

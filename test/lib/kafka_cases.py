@@ -1,5 +1,5 @@
 # kafka_cases.py - the Kafka sink against a real broker, and against one that errs to order.
-import json, os, subprocess, sys, threading
+import json, os, subprocess, sys, threading, time
 import servers
 from kafka_rig import ask, event, fresh, post, row, section, settled, tool, twice
 from place import BUILD, Place, Suite, wait_for
@@ -164,6 +164,7 @@ class Load(threading.Thread):
             while not self.ending:
                 post(self.p, [event(i) for i in range(self.sent, self.sent + 200)])
                 self.sent += 200
+                time.sleep(0.02)  # a load, not as much as goes
         except Exception as e:  # noqa: BLE001 - told by end()
             self.failure = e
 
