@@ -47,10 +47,16 @@ jittered_ns(uint64_t ms, uint64_t random)
 	return half_ns + random % (half_ns + 1);
 }
 
+static uint64_t
+asked_ns(uint64_t ask_ms)
+{
+	return (ask_ms < WAIT_MAX_MS ? ask_ms : WAIT_MAX_MS) * 1000000;
+}
+
 static void
 wait_until(struct breaker *b, uint64_t now_ns, uint64_t wait_ns, uint64_t ask_ms)
 {
-	uint64_t ask_ns = (ask_ms < WAIT_MAX_MS ? ask_ms : WAIT_MAX_MS) * 1000000;
+	uint64_t ask_ns = asked_ns(ask_ms);
 
 	b->due_ns = now_ns + (wait_ns > ask_ns ? wait_ns : ask_ns);
 }
@@ -104,7 +110,7 @@ breaker_failure(struct breaker *b, uint64_t now_ns, uint64_t random, uint64_t as
 		b->failures++;
 	/* One that was under way when the breaker opened changes nothing. */
 	if (b->state == BREAKER_OPEN && !b->is_forced_closed) {
-		if (ask_ms > 0 && now_ns + ask_ms * 1000000 > b->due_ns)
+		if (now_ns + asked_ns(ask_ms) > b->due_ns)
 			wait_until(b, now_ns, 0, ask_ms);
 		return false;
 	}

@@ -115,6 +115,9 @@ check_acks(const struct config_parser *p, int at)
 	else if (l->ack < l->min_ack)
 		complain(p, written_of(p, ack, min), "ack %s is less than min-ack %s",
 		    config_ack_word(l->ack), config_ack_word(l->min_ack));
+	else if (l->ack > l->max_ack && is_written(p, ack) && !is_written(p, max))
+		complain(p, ack, "ack %s is more than max-ack %s: write max-ack %s too",
+		    config_ack_word(l->ack), config_ack_word(l->max_ack), config_ack_word(l->ack));
 	else if (l->ack > l->max_ack)
 		complain(p, written_of(p, ack, max),
 		    "ack %s is more than max-ack %s: write ack %s too", config_ack_word(l->ack),

@@ -173,10 +173,10 @@ END_TEST
 START_TEST(many_pointers_are_found_in_one_pass)
 {
 	static const char text[] = "{\"a\":{\"b\":1,\"c\":{\"d\":2}},\"e\":[3,4],\"f\":5}";
-	static const char *const pointers[] = {"/f", "/a/c/d", "/a", "/e/1", "", "/a/c", "/none",
-	    "/a/b", "/a/none", "/f/deeper"};
-	static const char *const values[] = {"5", "2", "{\"b\":1,\"c\":{\"d\":2}}", "4", text,
-	    "{\"d\":2}", NULL, "1", NULL, NULL};
+	static const char *const pointers[] = {
+	    "/f", "/a/c/d", "/a", "/e/1", "", "/a/c", "/none", "/a/b", "/a/none", "/f/deeper"};
+	static const char *const values[] = {
+	    "5", "2", "{\"b\":1,\"c\":{\"d\":2}}", "4", text, "{\"d\":2}", NULL, "1", NULL, NULL};
 	struct pick *p = pick_new();
 	struct bytes out[10];
 	char why[128];
@@ -303,7 +303,8 @@ static const struct {
     {"\"\\ud83d\"", "\xef\xbf\xbd"},
     {"\"\\ud83dx\"", "\xef\xbf\xbdx"},
     {"\"\\ude00\"", "\xef\xbf\xbd"},
-    {"\"\\ud83d\\u0041\"", "\xef\xbf\xbd" "A"},
+    {"\"\\ud83d\\u0041\"", "\xef\xbf\xbd"
+			   "A"},
     {"\"\\u12\"", NULL},
     {"\"\\q\"", NULL},
     {"\"\\\"", NULL},
