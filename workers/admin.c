@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/http_route.h"
 #include "common/panic.h"
+#include "workers/admin_deadletter.h"
 #include "workers/http_server.h"
 #include "workers/lines.h"
 #include "workers/stats.h"
@@ -28,15 +29,19 @@ struct admin {
 	struct stats stats;
 	struct lines *lines;
 	struct http_server *server;
+	struct admin_deadletter *deadletter;
 };
 
-enum route { ROUTE_METRICS, ROUTE_HEALTH, ROUTE_LIVE, ROUTE_READY, ROUTE_LIST };
+enum route { ROUTE_METRICS, ROUTE_HEALTH, ROUTE_LIVE, ROUTE_READY, ROUTE_LIST,
+	ROUTE_DEADLETTER, ROUTE_RETRY };
 
 static const struct http_route routes[] = {
     {HTTP_METHOD_GET, "/metrics", ROUTE_METRICS},
     {HTTP_METHOD_GET, "/health", ROUTE_HEALTH},
     {HTTP_METHOD_GET, "/livez", ROUTE_LIVE},
     {HTTP_METHOD_GET, "/readyz", ROUTE_READY},
+    {HTTP_METHOD_GET, "/deadletter", ROUTE_DEADLETTER},
+    {HTTP_METHOD_POST, "/deadletter/retry", ROUTE_RETRY},
     {HTTP_METHOD_GET, "/", ROUTE_LIST},
 };
 
@@ -115,7 +120,8 @@ get_list(struct http_conn *conn)
 	text_init(&t, BODY_MAX_BYTES);
 	text_add(&t, "{\"service\":\"sluice\",\"version\":\"%s\",\"endpoints\":[", SLUICE_VERSION);
 	for (size_t i = 0; i < ROUTES; i++)
-		text_add(&t, "%s\"GET %s\"", i == 0 ? "" : ",", routes[i].path);
+		text_add(&t, "%s\"%s %s\"", i == 0 ? "" : ",",
+		    routes[i].method == HTTP_METHOD_POST ? "POST" : "GET", routes[i].path);
 	text_add(&t, "]}");
 	send_text(conn, 200, NULL, &t);
 	text_free(&t);
@@ -144,6 +150,9 @@ get_route(struct admin *a, struct http_conn *conn, enum route route)
 	case ROUTE_LIST:
 		get_list(conn);
 		break;
+	case ROUTE_DEADLETTER:
+	case ROUTE_RETRY:
+		break; /* need the request: on_request() */
 	}
 }
 
@@ -153,14 +162,25 @@ on_request(void *ctx, struct http_conn *conn, const struct http_request *request
 	struct admin *a = ctx;
 	int id;
 
-	(void)body;
 	worker_woke(a->worker);
 	id = http_answer_route(conn, routes, ROUTES, request->head);
-	if (id != -1)
+	if (id == ROUTE_DEADLETTER)
+		admin_deadletter_get(a->deadletter, conn, request);
+	else if (id == ROUTE_RETRY)
+		admin_deadletter_retry(a->deadletter, conn, body);
+	else if (id != -1)
 		get_route(a, conn, (enum route)id);
 }
 
-static const struct http_callbacks callbacks = {.request = on_request};
+static void
+on_rewrite(void *ctx, struct http_conn *conn, const struct http_held *held)
+{
+	struct admin *a = ctx;
+
+	admin_deadletter_rewrite(a->deadletter, conn, held);
+}
+
+static const struct http_callbacks callbacks = {.request = on_request, .rewrite = on_rewrite};
 
 static bool
 on_line(void *ctx, const char *line, struct text_out *out)
@@ -190,7 +210,9 @@ admin_start(struct worker *w)
 	limits.buffered_bytes = 64u << 20;
 	/* One answer is made for each request at once: nobody may order a hundred. */
 	limits.pipeline = 4;
+	a->deadletter = admin_deadletter_new(w);
 	a->server = http_server_new(w->base, &limits, &callbacks, a);
+	admin_deadletter_serve(a->deadletter, a->server);
 	for (uint32_t i = 0; i < CONFIG_BIND_MAX; i++)
 		if (w->env->admin_fd[i] != -1 &&
 		    http_server_listen(a->server, w->env->admin_fd[i], i) == -1)
@@ -207,6 +229,7 @@ admin_tick(struct worker *w, uint64_t mono_ns)
 	stats_tick(&a->stats, clock_wall_ns(), mono_ns);
 	if (a->lines != NULL)
 		lines_tick(a->lines, mono_ns);
+	admin_deadletter_tick(a->deadletter, mono_ns);
 	http_server_tick(a->server, mono_ns / CLOCK_NS_PER_MS);
 }
 
