@@ -142,7 +142,10 @@ check_servers(struct config_parser *p, int at)
 			if (strcmp(s->server.at[j], text) == 0)
 				why = "stands here twice";
 		if (why != NULL)
-			complain_line(p, server, i, "%s %s", config_errors_quote(text, q), why);
+			/* What may be a password goes into no log. */
+			complain_line(p, server, i, "%s %s",
+			    strchr(text, '@') != NULL ? "the URL" : config_errors_quote(text, q),
+			    why);
 	}
 }
 
