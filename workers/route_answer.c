@@ -205,9 +205,12 @@ dead(struct route *r, struct route_job *job, const struct curl_reply *reply, boo
 		return;
 	code_of(reply, code);
 	words_of(reply, words);
+	if (reply->status == 0)
+		(void)snprintf(words, sizeof words, "%s", reply->error);
+	else if (words[0] == '\0')
+		(void)snprintf(words, sizeof words, "status %ld", reply->status);
 	for (unsigned i = 0; i < job->events; i++)
-		sink_dead(r->sink, job->ticket + i, job->failures + 1, code, "%s",
-		    reply->status == 0 ? reply->error : words);
+		sink_dead(r->sink, job->ticket + i, job->failures + 1, code, "%s", words);
 	route_job_free(&r->pool, job);
 }
 

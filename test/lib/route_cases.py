@@ -69,6 +69,11 @@ def settled(p, name):
     return wait_for(has_all, "the sink to have everything", 60)
 
 
+def dead_letters(p):
+    got = [json.loads(l) for l in p.ctl("deadletter", "ls", "--json").splitlines()]
+    return [(d["code"], d["reason"], d["attempts"], d["event"]["metadata"]["n"]) for d in got]
+
+
 def stat_of(p, name, counter):
     stages = json.loads(p.ctl("stat", "--json"))["stages"]
     return next(s for s in stages if s["stage"] == name)["counters"][counter]
@@ -171,6 +176,12 @@ def gone_is_dropped_bad_is_dead_lettered_and_the_map_is_mine(httpd):
         expect(sorted(collections.Counter(bodies(httpd)).values()), [1] * 9 + [2])
         expect({r["path"] for r in httpd.requests()}, {"/in"})
         assert "dropped=1" in stage(p, "r", "show requests")
+        expect(dead_letters(p), [("http_400", "no such cart", 1, 2)])
+        # Mended, it goes again by the same name.
+        httpd.rules()
+        httpd.clear()
+        p.ctl("deadletter", "replay", "--all")
+        expect([json.loads(b)["metadata"]["n"] for b in bodies(httpd)], [2])
 
 
 def an_event_that_always_fails_is_given_up(httpd):
@@ -180,6 +191,7 @@ def an_event_that_always_fails_is_given_up(httpd):
         expect(settled(p, "r"), (99, 1, 0))
         expect(sum(b'"n": 3,' in b for b in bodies(httpd)), 4)
         expect(stat_of(p, "r", "resent"), 3)
+        expect(dead_letters(p), [("http_503", "status 503", 4, 3)])
 
 
 def a_host_that_fails_for_all_makes_no_dead_letters(httpd):
