@@ -31,7 +31,9 @@ sink_trouble_show(struct sink *s)
 		[BREAKER_OPEN] = SINK_BREAKER_OPEN,
 		[BREAKER_HALF_OPEN] = SINK_BREAKER_HALF_OPEN };
 	uint64_t now_ns = clock_mono_ns(), wait_ns = breaker_wait_ns(&s->breaker, now_ns);
-	enum sink_breaker word = words[s->breaker.state];
+	enum sink_breaker word = s->breaker.is_forced_open ? SINK_BREAKER_OPEN
+	    : s->breaker.is_forced_closed		   ? SINK_BREAKER_CLOSED
+							   : words[s->breaker.state];
 
 	if (word_load(&s->part->breaker) != word) {
 		word_store(&s->part->breaker_since_ns, clock_wall_ns());
