@@ -197,10 +197,7 @@ ask_who(struct redis_sink *r, const struct asked_entry *a, struct bytes command)
 static uint8_t *
 put_key(uint8_t *at, const char *prefix, size_t prefix_len, const char *key, size_t len)
 {
-	char digits[24];
-
-	at = redis_conn_put(at, digits,
-	    (size_t)snprintf(digits, sizeof digits, "$%zu\r\n", prefix_len + len));
+	at = redis_conn_put_len(at, prefix_len + len);
 	at = redis_conn_put(at, prefix, prefix_len);
 	at = redis_conn_put(at, key, len);
 	return redis_conn_put(at, "\r\n", 2);

@@ -18,6 +18,7 @@
 #include "workers/redis_conn.h"
 
 #include "common/clock.h"
+#include "common/json_out.h"
 #include "common/panic.h"
 #include "workers/redis_greet.h"
 
@@ -52,24 +53,20 @@ redis_conn_put(uint8_t *at, const void *bytes, size_t len)
 }
 
 uint8_t *
+redis_conn_put_len(uint8_t *at, size_t len)
+{
+	*at++ = '$';
+	at += json_out_u64_to((char *)at, len);
+	return redis_conn_put(at, "\r\n", 2);
+}
+
+uint8_t *
 redis_conn_put_bulk(uint8_t *at, const void *bytes, size_t len)
 {
-	char digits[20];
-	size_t n = 0;
-
-	*at++ = '$';
-	for (size_t left = len; n == 0 || left > 0; left /= 10)
-		digits[n++] = (char)('0' + left % 10);
-	while (n > 0)
-		*at++ = (uint8_t)digits[--n];
-	*at++ = '\r';
-	*at++ = '\n';
+	at = redis_conn_put_len(at, len);
 	if (len > 0)
-		memcpy(at, bytes, len);
-	at += len;
-	*at++ = '\r';
-	*at++ = '\n';
-	return at;
+		at = redis_conn_put(at, bytes, len);
+	return redis_conn_put(at, "\r\n", 2);
 }
 
 static void

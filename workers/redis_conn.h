@@ -186,7 +186,9 @@ const char *redis_conn_where(const struct redis_conn *c);
 
 /* RESP by hand: returns the place behind. */
 uint8_t *redis_conn_put(uint8_t *at, const void *bytes, size_t len);
-/* $len\r\n...\r\n; needs len + 16 bytes. */
+/* $len\r\n, what goes before a value that is written in parts. */
+uint8_t *redis_conn_put_len(uint8_t *at, size_t len);
+/* $len\r\n...\r\n; needs len + 25 bytes. */
 uint8_t *redis_conn_put_bulk(uint8_t *at, const void *bytes, size_t len);
 
 /* What an error reply means. */
