@@ -13,14 +13,10 @@
 
 #include "workers/acceptor.h"
 #include "workers/admin.h"
+#include "workers/deadletter_stage.h"
 #include "workers/heir.h"
 #include "workers/journal.h"
 #include "workers/sink.h"
-
-extern const struct worker_ops deadletter_ops;
-#if !__has_include("workers/deadletter_stage.c")
-#pragma weak deadletter_ops
-#endif
 
 static const struct role table[] = {
     {.role = LAYOUT_ROLE_HTTP,

@@ -153,8 +153,7 @@ supervisor_sinks_place(struct supervisor *s)
 void
 supervisor_sinks_add(struct supervisor *s)
 {
-	if ((s->cfg->sinks > 0 || s->cfg->deadletter.invalid != 0) &&
-	    roles_find(LAYOUT_ROLE_DEADLETTER)->ops != NULL)
+	if (s->cfg->sinks > 0 || s->cfg->deadletter.invalid != 0)
 		(void)supervisor_fork_add(s, LAYOUT_ROLE_DEADLETTER, 0, -1);
 	for (int c = 0; c < s->cfg->sinks; c++) {
 		const char *name = s->cfg->sink[c].name;

@@ -26,16 +26,6 @@
 #define LOOK_MIN_MS 1
 #define LOOK_MAX_MS 25
 
-/* Kinds whose files are not there yet: none, for the time being. */
-#if !__has_include("workers/redis.c")
-#pragma weak redis_sink_ops
-#endif
-#if !__has_include("workers/redis_stream.c")
-#pragma weak redis_stream_sink_ops
-#endif
-#if !__has_include("workers/clickhouse.c")
-#pragma weak clickhouse_sink_ops
-#endif
 static const struct sink_ops *const kinds[CONFIG_SINK_KINDS] = {
 	[CONFIG_SINK_REDIS] = &redis_sink_ops,
 	[CONFIG_SINK_REDIS_STREAM] = &redis_stream_sink_ops,
