@@ -308,12 +308,27 @@ def copies_go_to_redis(httpd):
             refuse(httpd, 9)
             post(p, [event(9)])
             wait_for(lambda: "redis_copied=1" in stage(p, "stats"), "only the tenth")
-            assert len(redis.cli("lrange", "letters", "0", "-1").splitlines()) == 5
+            # The server had forgotten the first eight.
+            got = [json.loads(l) for l in redis.cli("lrange", "letters", "0", "-1").splitlines()]
+            assert [d["event"]["metadata"]["n"] for d in got] == [8, 9], got
+
+
+def copies_go_to_kafka(httpd):
+    refuse(httpd, *range(5))
+    with servers.Kafka() as kafka:
+        more = "deadletter\n    copy-kafka 127.0.0.1:%d\n" % kafka.port
+        with place(httpd, more) as p:
+            post(p, [event(i) for i in range(5)])
+            settled(p, 5)
+            wait_for(lambda: "kafka_copied=5" in stage(p, "stats"), "all copies", 60)
+            got = [json.loads(l) for l in kafka.records("events-deadletter")]
+            assert sorted(d["id"] for d in got) == sorted(d["id"] for d in letters(p)), got
 
 
 CASES = [refused_events_are_listed_with_their_reason, a_replay_adds_up, purged_is_not_sent,
          a_part_of_the_journal_is_delivered_again, what_intake_refused_is_kept_when_asked,
-         what_is_old_goes, the_admin_port_lists_and_retries, copies_go_to_redis]
+         what_is_old_goes, the_admin_port_lists_and_retries, copies_go_to_redis,
+         copies_go_to_kafka]
 
 
 def main():
