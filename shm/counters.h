@@ -22,7 +22,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum counter_owner { COUNTER_OWNER_STREAM = 0, COUNTER_OWNER_JOURNAL, COUNTER_OWNER_PROCESS, COUNTER_OWNER_SINK };
+enum counter_owner {
+	COUNTER_OWNER_STREAM = 0,
+	COUNTER_OWNER_JOURNAL,
+	COUNTER_OWNER_PROCESS,
+	COUNTER_OWNER_SINK
+};
 enum counter_nature { COUNTER_COUNT = 0, COUNTER_GAUGE, COUNTER_MAX, COUNTER_AGE };
 
 /* Index of a row within its owner: counter_id(STREAM, received). */

@@ -226,7 +226,7 @@ struct journal_part {
 	_Atomic uint64_t trouble_errno;
 	_Atomic uint64_t trouble_since_ns; /* wall clock */
 	_Atomic uint64_t checkpoint_ns;	   /* wall clock of the last checkpoint */
-	_Atomic uint64_t intake_stop; /* 1 + the required sink that is behind its max-lag; 0: none */
+	_Atomic uint64_t intake_stop; /* 1 + the required sink that is beyond its max-lag */
 	_Alignas(64) _Atomic uint64_t counter[COUNTER_JOURNALS];
 	struct journal_stream stream[LAYOUT_SLOTS_MAX + 2];
 };

@@ -26,8 +26,8 @@ sink_cursor_init(struct sink_cursor *c, const struct sink_place *place)
 		atomic_store_explicit(&c->mark[i].pos, place->pos, memory_order_relaxed);
 		atomic_store_explicit(&c->mark[i].seq, place->seq, memory_order_relaxed);
 		for (int o = 0; o < SINK_OUTCOMES; o++)
-			atomic_store_explicit(&c->mark[i].outcome[o], place->outcome[o],
-			    memory_order_relaxed);
+			atomic_store_explicit(
+			    &c->mark[i].outcome[o], place->outcome[o], memory_order_relaxed);
 	}
 	/* release: pairs with sink_cursor_pos(). */
 	atomic_store_explicit(&c->pos, place->pos, memory_order_release);
@@ -67,8 +67,7 @@ sink_cursor_load(const struct sink_cursor *c, struct sink_place *place)
 			if (atomic_load_explicit(&c->mark[i].pos, memory_order_acquire) != p)
 				continue;
 			place->pos = p;
-			place->seq =
-			    atomic_load_explicit(&c->mark[i].seq, memory_order_acquire);
+			place->seq = atomic_load_explicit(&c->mark[i].seq, memory_order_acquire);
 			for (int o = 0; o < SINK_OUTCOMES; o++)
 				place->outcome[o] = atomic_load_explicit(
 				    &c->mark[i].outcome[o], memory_order_acquire);
@@ -125,8 +124,8 @@ sink_part_collect(const struct sink_part *p, uint64_t since, uint32_t stream, ui
 		if (sw >> 8 != stream || pos < from || pos >= to)
 			continue;
 		if (*n < max)
-			out[*n] = (struct sink_found){ .pos = pos,
-				.what = (enum sink_outcome)(sw & 0xff) };
+			out[*n] =
+			    (struct sink_found){.pos = pos, .what = (enum sink_outcome)(sw & 0xff)};
 		++*n;
 	}
 	return true;
@@ -170,8 +169,8 @@ sink_text_load(const struct sink_text *t, char *buf, size_t size)
 const char *
 sink_outcome_name(enum sink_outcome o)
 {
-	static const char *const names[] = { "delivered", "dead", "skipped", "late-duplicate",
-		"expired", "corrupt" };
+	static const char *const names[] = {
+	    "delivered", "dead", "skipped", "late-duplicate", "expired", "corrupt"};
 
 	return (unsigned)o < SINK_OUTCOMES ? names[o] : "?";
 }
@@ -179,7 +178,7 @@ sink_outcome_name(enum sink_outcome o)
 const char *
 sink_breaker_name(enum sink_breaker b)
 {
-	static const char *const names[] = { "closed", "open", "half-open" };
+	static const char *const names[] = {"closed", "open", "half-open"};
 
 	return (unsigned)b < sizeof names / sizeof names[0] ? names[b] : "?";
 }

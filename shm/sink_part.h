@@ -22,7 +22,8 @@
  *	notice_count		the sink	release, after the notice
  *	late_count		the sink that claims, release, after the late list's bytes
  *	trial_*			the sink	release, before the frame is touched
- *	breaker, ...		the sink	relaxed: for people, and for a wait that may be cut short
+ *	breaker, ...		the sink	relaxed: for people, and for a wait that may be cut
+ *short
  *
  * PROCESS
  *	Written by the sink that holds STATE/sinks/NAME/lock; read by all.
@@ -40,17 +41,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SINK_PART_MAX	  32 /* sinks of one daemon */
+#define SINK_PART_MAX     32 /* sinks of one daemon */
 #define SINK_PART_STREAMS 256
 #define SINK_PART_NOTICES 4096 /* a power of two */
 
 enum sink_outcome {
 	SINK_DELIVERED = 0,
-	SINK_DEAD,	/* dead-lettered */
-	SINK_SKIPPED,	/* does not match */
-	SINK_LATE,	/* another node had it first */
-	SINK_EXPIRED,	/* retention took it before the sink had it */
-	SINK_CORRUPT,	/* the log cannot be read there */
+	SINK_DEAD,    /* dead-lettered */
+	SINK_SKIPPED, /* does not match */
+	SINK_LATE,    /* another node had it first */
+	SINK_EXPIRED, /* retention took it before the sink had it */
+	SINK_CORRUPT, /* the log cannot be read there */
 	SINK_OUTCOMES
 };
 
@@ -94,16 +95,16 @@ struct sink_part {
 	uint32_t magic;
 	uint32_t index;
 	_Atomic uint64_t ready_generation; /* region generation whose cursors stand below */
-	_Atomic uint64_t active;	   /* generation of the owner, 0 when let go */
+	_Atomic uint64_t active;           /* generation of the owner, 0 when let go */
 	_Atomic uint64_t pid;
 	_Alignas(64) _Atomic uint64_t breaker; /* enum sink_breaker */
 	_Atomic uint64_t breaker_since_ns;     /* wall clock */
-	_Atomic uint64_t next_probe_ns;	       /* wall clock; 0: none planned */
-	_Atomic uint64_t failures;	       /* in a row */
-	_Atomic uint64_t is_careful;	       /* 1: one frame at a time, after a death */
-	_Atomic uint64_t sleeping;	       /* enum layout_sleep: may the bell be rung? */
+	_Atomic uint64_t next_probe_ns;        /* wall clock; 0: none planned */
+	_Atomic uint64_t failures;             /* in a row */
+	_Atomic uint64_t is_careful;           /* 1: one frame at a time, after a death */
+	_Atomic uint64_t sleeping;             /* enum layout_sleep: may the bell be rung? */
 	_Atomic uint64_t beat_ns; /* CLOCK_MONOTONIC of its last turn: stale means nobody decides */
-	_Atomic uint64_t reading_log; /* 1: catching up from the log */
+	_Atomic uint64_t reading_log;         /* 1: catching up from the log */
 	_Alignas(64) struct sink_text reason; /* of the last failure */
 	_Alignas(64) _Atomic uint64_t trial;  /* 1: the frame below is being touched */
 	_Atomic uint64_t trial_stream;

@@ -244,7 +244,8 @@ acceptor_batch_unknown(struct acceptor *a, struct http_conn *conn, const struct 
 								 : VERDICT_RETRY]++;
 		}
 	}
-	counts = memmem(at, (size_t)(end - at), ACCEPTOR_TEXT_COUNTS, sizeof ACCEPTOR_TEXT_COUNTS - 1);
+	counts = memmem(at, (size_t)(end - at), ACCEPTOR_TEXT_COUNTS,
+	    sizeof ACCEPTOR_TEXT_COUNTS - 1);
 	http_out_bytes(out, at, (size_t)((counts == NULL ? end : counts) - at));
 	acceptor_text_end(out, &t, CONFIG_ACK_DURABLE);
 	http_answer_end(conn);

@@ -28,9 +28,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_NS  (2 * CLOCK_NS_PER_S)
-#define WAITING_MAX  256 /* questions that wait */
-#define ANSWER_MAX   (64u << 10)
+#define PATIENCE_NS (2 * CLOCK_NS_PER_S)
+#define WAITING_MAX 256 /* questions that wait */
+#define ANSWER_MAX  (64u << 10)
 
 struct acceptor_relay {
 	struct acceptor *a;
@@ -39,8 +39,8 @@ struct acceptor_relay {
 	char in[ANSWER_MAX];
 	size_t len;
 	uint64_t asked, answered; /* tickets, from 1 */
-	uint64_t since_ns;	  /* the oldest question's */
-	struct bytes body;	  /* of the answer that is written now; empty: none came */
+	uint64_t since_ns;        /* the oldest question's */
+	struct bytes body;        /* of the answer that is written now; empty: none came */
 };
 
 static struct acceptor_relay *
@@ -84,14 +84,13 @@ static bool
 take_answer(struct acceptor_relay *r)
 {
 	char *end = memmem(r->in, r->len, "\n\n", 2);
+	bool is_empty = r->len > 0 && r->in[0] == '\n';
 	size_t used;
 
-	if (r->len > 0 && r->in[0] == '\n')
-		end = r->in - 1; /* nothing, and the empty line */
-	if (end == NULL || r->answered == r->asked)
+	if ((end == NULL && !is_empty) || r->answered == r->asked)
 		return false;
-	used = (size_t)(end + 2 - r->in);
-	r->body = end < r->in ? bytes_of(NULL, 0) : bytes_of(r->in, (size_t)(end - r->in));
+	used = is_empty ? 1 : (size_t)(end + 2 - r->in);
+	r->body = bytes_of(r->in, is_empty ? 0 : used - 2);
 	r->answered++;
 	r->since_ns = clock_mono_ns();
 	http_server_settle(r->a->server, http_ticket(HTTP_WAIT_ALONE, r->answered), false);
@@ -126,9 +125,9 @@ static bool
 connect_to(struct acceptor_relay *r)
 {
 	struct worker *w = r->a->worker;
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int n = snprintf(to.sun_path, sizeof to.sun_path, "%s/stage/deadletter.sock",
-	    w->env->runtime_dir);
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int n = snprintf(
+	    to.sun_path, sizeof to.sun_path, "%s/stage/deadletter.sock", w->env->runtime_dir);
 
 	if (r->fd != -1)
 		return true;
@@ -152,7 +151,7 @@ connect_to(struct acceptor_relay *r)
 static void
 answer_unavailable(struct http_conn *conn)
 {
-	const struct http_answer soon = { .retry_after_s = 1 };
+	const struct http_answer soon = {.retry_after_s = 1};
 
 	http_answer_error(conn, 503, BYTES_LIT("receipt_unavailable"),
 	    BYTES_LIT("What became of the event cannot be asked now; ask again in a second."),
@@ -213,9 +212,9 @@ acceptor_receipt(struct acceptor *a, struct http_conn *conn, const struct http_r
 	if (r->asked++ == r->answered)
 		r->since_ns = clock_mono_ns();
 	http_answer(conn,
-	    &(struct http_answer){ .status = 200,
+	    &(struct http_answer){.status = 200,
 		.ticket = http_ticket(HTTP_WAIT_ALONE, r->asked),
-		.tag = ACCEPTOR_TAG_RECEIPT },
+		.tag = ACCEPTOR_TAG_RECEIPT},
 	    NULL, 0);
 }
 
@@ -232,7 +231,7 @@ acceptor_receipt_rewrite(struct acceptor *a, struct http_conn *conn, const struc
 		return;
 	}
 	is_unknown = memmem(body.ptr, body.len, "\"status\":\"unknown\"", 18) != NULL;
-	http_answer(conn, &(struct http_answer){ .status = is_unknown ? 404 : 200 }, &body, 1);
+	http_answer(conn, &(struct http_answer){.status = is_unknown ? 404 : 200}, &body, 1);
 }
 
 void

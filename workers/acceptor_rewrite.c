@@ -24,7 +24,7 @@
 #include <string.h>
 
 #define RECEIPT ",\"receipt\":\""
-#define ACK	"\"ack\":\""
+#define ACK     "\"ack\":\""
 
 struct walk {
 	const struct acceptor *a;
@@ -142,16 +142,16 @@ level_of(struct bytes body)
 	if (mark == NULL)
 		return CONFIG_ACK_MEMORY;
 	return bytes_is(word_at(mark, end), BYTES_LIT("delivered")) ? CONFIG_ACK_DELIVERED
-								   : CONFIG_ACK_DURABLE;
+								    : CONFIG_ACK_DURABLE;
 }
 
 static enum config_ack
 reached(const struct walk *w, enum config_ack said)
 {
 	return said == CONFIG_ACK_DELIVERED &&
-		(w->a->rewrite == ACCEPTOR_SHORT || w->has_late || w->has_dead)
-	    ? CONFIG_ACK_DURABLE
-	    : said;
+		       (w->a->rewrite == ACCEPTOR_SHORT || w->has_late || w->has_dead)
+		   ? CONFIG_ACK_DURABLE
+		   : said;
 }
 
 static void
@@ -161,12 +161,10 @@ rewrite_single(struct walk *w, struct http_conn *conn, const struct http_held *h
 	const uint8_t *at = held->body.ptr, *end = at + held->body.len;
 	const uint8_t *tail = memmem(at, held->body.len, "," ACK, sizeof ACK);
 	struct bytes mark = find_receipt(held->body);
-	const struct sink_found *f =
-	    mark.len == 0 ? NULL : find(&w->a->found, receipt_pos(mark));
+	const struct sink_found *f = mark.len == 0 ? NULL : find(&w->a->found, receipt_pos(mark));
 	bool is_late = f != NULL && f->what == SINK_LATE;
-	struct http_answer answer = { .status = is_late
-		? (uint16_t)verdict_http(VERDICT_DUPLICATE)
-		: held->status };
+	struct http_answer answer = {
+	    .status = is_late ? (uint16_t)verdict_http(VERDICT_DUPLICATE) : held->status};
 
 	w->out = http_answer_begin(conn, &answer);
 	http_out_lit(w->out, ACCEPTOR_TEXT_OPEN);
@@ -186,10 +184,10 @@ rewrite_batch(struct walk *w, struct http_conn *conn, const struct http_held *he
 	const uint8_t *counts =
 	    memmem(at, held->body.len, ACCEPTOR_TEXT_COUNTS, sizeof ACCEPTOR_TEXT_COUNTS - 1);
 	enum config_ack said = level_of(held->body);
-	struct http_answer answer = { .status = w->a->rewrite == ACCEPTOR_SHORT &&
-			said == CONFIG_ACK_DELIVERED
-		? 202
-		: held->status };
+	struct http_answer answer = {
+	    .status = w->a->rewrite == ACCEPTOR_SHORT && said == CONFIG_ACK_DELIVERED
+			  ? 202
+			  : held->status};
 	bool is_head = true;
 
 	if (counts == NULL)
@@ -220,7 +218,7 @@ rewrite_batch(struct walk *w, struct http_conn *conn, const struct http_held *he
 void
 acceptor_rewrite_found(struct acceptor *a, struct http_conn *conn, const struct http_held *held)
 {
-	struct walk w = { .a = a };
+	struct walk w = {.a = a};
 
 	if (held->tag == ACCEPTOR_TAG_BATCH)
 		rewrite_batch(&w, conn, held);

@@ -91,7 +91,8 @@ splice(struct http_conn *conn, const struct http_held_answer *answer)
 	memcpy(out->ptr + at, server->out.ptr, len);
 	out->len = at + len + tail;
 	conn->end = conn->end + len - old;
-	for (number = answer->next; number != 0; number = http_server_held_at(server, number)->next) {
+	for (number = answer->next; number != 0;
+	     number = http_server_held_at(server, number)->next) {
 		http_server_held_at(server, number)->start += len - old;
 		http_server_held_at(server, number)->end += len - old;
 	}

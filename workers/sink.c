@@ -27,11 +27,11 @@
 #define LOOK_MAX_MS 25
 
 static const struct sink_ops *const kinds[CONFIG_SINK_KINDS] = {
-	[CONFIG_SINK_REDIS] = &redis_sink_ops,
-	[CONFIG_SINK_REDIS_STREAM] = &redis_stream_sink_ops,
-	[CONFIG_SINK_CLICKHOUSE] = &clickhouse_sink_ops,
-	[CONFIG_SINK_KAFKA] = &kafka_sink_ops,
-	[CONFIG_SINK_ROUTE] = &route_sink_ops,
+    [CONFIG_SINK_REDIS] = &redis_sink_ops,
+    [CONFIG_SINK_REDIS_STREAM] = &redis_stream_sink_ops,
+    [CONFIG_SINK_CLICKHOUSE] = &clickhouse_sink_ops,
+    [CONFIG_SINK_KAFKA] = &kafka_sink_ops,
+    [CONFIG_SINK_ROUTE] = &route_sink_ops,
 };
 
 static void
@@ -187,8 +187,8 @@ is_live_turn(struct sink *s)
 	    !e->has_kept && sink_window_is_empty(&e->window)) {
 		e->is_replaying = false;
 		e->lane_fed = 0;
-	} else if (!e->is_replaying && wants_replay && is_over && !e->has_kept &&
-	    e->n_again == 0 && !s->is_careful && sink_window_is_empty(&e->window)) {
+	} else if (!e->is_replaying && wants_replay && is_over && !e->has_kept && e->n_again == 0 &&
+		   !s->is_careful && sink_window_is_empty(&e->window)) {
 		e->is_replaying = true;
 		e->lane_fed = 0;
 	}
@@ -271,7 +271,9 @@ may_sleep(struct worker *w)
 	if (due == 0)
 		return false;
 	look_ms = (uint64_t)s->cfg->linger_ms / 8;
-	look_ms = look_ms < LOOK_MIN_MS ? LOOK_MIN_MS : look_ms > LOOK_MAX_MS ? LOOK_MAX_MS : look_ms;
+	look_ms = look_ms < LOOK_MIN_MS   ? LOOK_MIN_MS
+		  : look_ms > LOOK_MAX_MS ? LOOK_MAX_MS
+					  : look_ms;
 	if (e->is_full || e->unflushed > 0) {
 		/* A batch is being gathered, or nothing more is taken now: we look
 		 * for ourselves, the journal need not ring for each commit. */
@@ -405,7 +407,7 @@ sink_reread(struct sink *s, uint64_t ticket, struct sink_event *ev)
 	struct sink_engine *e = s->engine;
 	const struct sink_entry *entry = sink_window_entry(&e->window, ticket);
 
-	*ev = (struct sink_event){ .ticket = ticket };
+	*ev = (struct sink_event){.ticket = ticket};
 	if (entry == NULL)
 		return false;
 	if ((entry->flags & SINK_ENTRY_REPLAY) != 0 && sink_replay_reread(s, entry, ev))
@@ -432,18 +434,18 @@ sink_read_pos(const struct sink *s, uint32_t stream)
 }
 
 const struct worker_ops sink_worker_ops = {
-	.rights = rights,
-	.open_early = open_early,
-	.start = start,
-	.round = turn,
-	.may_sleep = may_sleep,
-	.woke = woke,
-	.tick = tick,
-	.drain = drain,
-	.is_done = is_done,
-	.command = sink_command,
-	.help = "show sink          cursors, outcomes, breaker, what is in flight\n"
-		"show streams       the same for each stream\n"
-		"breaker open|close|auto\n"
-		"replay ...         deliver events again: sluicectl replay\n",
+    .rights = rights,
+    .open_early = open_early,
+    .start = start,
+    .round = turn,
+    .may_sleep = may_sleep,
+    .woke = woke,
+    .tick = tick,
+    .drain = drain,
+    .is_done = is_done,
+    .command = sink_command,
+    .help = "show sink          cursors, outcomes, breaker, what is in flight\n"
+	    "show streams       the same for each stream\n"
+	    "breaker open|close|auto\n"
+	    "replay ...         deliver events again: sluicectl replay\n",
 };

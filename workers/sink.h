@@ -71,7 +71,7 @@ static inline struct bytes
 sink_event_value(const struct sink_event *e, struct frame_place p)
 {
 	if (p.len == 0 || p.off > e->body.len || p.len > e->body.len - p.off)
-		return (struct bytes){ NULL, 0 };
+		return (struct bytes){NULL, 0};
 	return bytes_of(e->body.ptr + p.off, p.len);
 }
 
@@ -110,14 +110,14 @@ struct sink {
 	struct event_base *base;
 	const struct config_sink *cfg;
 	const struct sink_ops *ops;
-	void *kind;	       /* the kind's own state */
+	void *kind; /* the kind's own state */
 	struct sink_part *part;
-	int index;	       /* of the part */
-	int dirfd;	       /* STATE/sinks/NAME, ours alone */
-	char instance[9];      /* first 8 digits, for receipts: "%s:%u:%llu" */
+	int index;        /* of the part */
+	int dirfd;        /* STATE/sinks/NAME, ours alone */
+	char instance[9]; /* first 8 digits, for receipts: "%s:%u:%llu" */
 	uint8_t uuid[16];
 	struct breaker breaker;
-	bool is_held;  /* a kind that is not ready yet: nothing is read (sink_hold()) */
+	bool is_held; /* a kind that is not ready yet: nothing is read (sink_hold()) */
 	bool is_careful;
 	bool is_draining;
 	bool is_first_life; /* the first process of this sink in this region */
@@ -141,8 +141,8 @@ void sink_skip(struct sink *s, uint64_t ticket);
 void sink_dead(struct sink *s, uint64_t ticket, unsigned attempts, const char *code,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* The same from within take(), before SINK_REFUSED is returned. */
-void sink_refuse(struct sink *s, const struct sink_event *e, const char *code, const char *fmt,
-    ...) __attribute__((format(printf, 4, 5)));
+void sink_refuse(struct sink *s, const struct sink_event *e, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* The frame of a ticket that is in flight, read again (ring or log); false: it cannot be
  * read any more.  Until the next call. */
@@ -155,8 +155,7 @@ bool sink_reread(struct sink *s, uint64_t ticket, struct sink_event *e);
 void sink_failed(struct sink *s, uint64_t ask_ms, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* A wrong set-up (no table, wrong password): opens the breaker at once, keeps events. */
-void sink_misconfigured(struct sink *s, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+void sink_misconfigured(struct sink *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sink_succeeded(struct sink *s);
 /* May something be sent now (breaker and back-off)? */
 bool sink_may_send(struct sink *s);
@@ -183,10 +182,10 @@ void sink_again(struct sink *s, const struct sink_range *ranges, size_t n);
 extern const struct worker_ops sink_worker_ops;
 
 /* The kinds, one file each. */
-extern const struct sink_ops redis_sink_ops;	    /* redis.c: claims, event cache */
+extern const struct sink_ops redis_sink_ops;        /* redis.c: claims, event cache */
 extern const struct sink_ops redis_stream_sink_ops; /* redis_stream.c */
 extern const struct sink_ops clickhouse_sink_ops;   /* clickhouse.c */
-extern const struct sink_ops kafka_sink_ops;	    /* kafka.c */
-extern const struct sink_ops route_sink_ops;	    /* route.c */
+extern const struct sink_ops kafka_sink_ops;        /* kafka.c */
+extern const struct sink_ops route_sink_ops;        /* route.c */
 
 #endif

@@ -18,13 +18,11 @@
 
 #include <string.h>
 
-
-
 static void
 show_sink(struct sink *s, struct text_out *out)
 {
 	const struct sink_engine *e = s->engine;
-	uint64_t outcome[SINK_OUTCOMES] = { 0 };
+	uint64_t outcome[SINK_OUTCOMES] = {0};
 	uint64_t wait_ns = breaker_wait_ns(&s->breaker, clock_mono_ns());
 	char reason[sizeof s->part->reason.text];
 
@@ -32,11 +30,11 @@ show_sink(struct sink *s, struct text_out *out)
 		for (int o = 0; o < SINK_OUTCOMES; o++)
 			outcome[o] += e->window.place[i].outcome[o];
 	text_add(out, "name=%s kind=%s state=%s source=%s\n", s->cfg->name, s->ops->kind,
-	    !e->is_ready	 ? "starting"
-		: s->is_held	 ? "held"
-		: s->is_careful	 ? "careful"
-		: s->is_draining ? "draining"
-				 : "running",
+	    !e->is_ready     ? "starting"
+	    : s->is_held     ? "held"
+	    : s->is_careful  ? "careful"
+	    : s->is_draining ? "draining"
+			     : "running",
 	    e->source.is_log ? "log" : "ring");
 	text_add(out, "breaker=%s failures=%u wait_ms=%lld\n", breaker_state_name(s->breaker.state),
 	    s->breaker.failures,
@@ -44,8 +42,9 @@ show_sink(struct sink *s, struct text_out *out)
 	if (sink_text_load(&s->part->reason, reason, sizeof reason) && reason[0] != '\0')
 		text_add(out, "last_failure=%s\n", reason);
 	text_add(out, "in_flight=%llu bytes=%llu unflushed=%llu full=%d waits_for_attempt=%d\n",
-	    (unsigned long long)sink_window_in_flight(&e->window), (unsigned long long)e->window.bytes, (unsigned long long)e->unflushed,
-	    e->is_full, e->wants_attempt);
+	    (unsigned long long)sink_window_in_flight(&e->window),
+	    (unsigned long long)e->window.bytes, (unsigned long long)e->unflushed, e->is_full,
+	    e->wants_attempt);
 	for (int o = 0; o < SINK_OUTCOMES; o++)
 		text_add(out, "%s%s=%llu", o == 0 ? "" : " ", sink_outcome_name(o),
 		    (unsigned long long)outcome[o]);
@@ -61,7 +60,8 @@ show_streams(struct sink *s, struct text_out *out)
 		const struct sink_place *p = &e->window.place[i];
 
 		text_add(out, "stream=%u pos=%llu seq=%llu read=%llu limit=%llu durable=%llu\n", i,
-		    (unsigned long long)p->pos, (unsigned long long)p->seq, (unsigned long long)e->source.stream[i].pos,
+		    (unsigned long long)p->pos, (unsigned long long)p->seq,
+		    (unsigned long long)e->source.stream[i].pos,
 		    (unsigned long long)e->source.stream[i].limit,
 		    (unsigned long long)cursor_pos(&e->region->journal->stream[i].durable));
 	}
@@ -73,15 +73,16 @@ force_breaker(struct sink *s, const char *how, struct text_out *out)
 	static const struct {
 		const char *word;
 		enum breaker_force force;
-	} words[] = { { "open", BREAKER_FORCE_OPEN }, { "close", BREAKER_FORCE_CLOSED },
-		{ "auto", BREAKER_FORCE_AUTO } };
+	} words[] = {{"open", BREAKER_FORCE_OPEN}, {"close", BREAKER_FORCE_CLOSED},
+	    {"auto", BREAKER_FORCE_AUTO}};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		if (strcmp(how, words[i].word) != 0)
 			continue;
 		breaker_force(&s->breaker, words[i].force);
 		/* What was not answered goes again when it may. */
-		if (words[i].force == BREAKER_FORCE_OPEN || sink_window_in_flight(&s->engine->window) != 0)
+		if (words[i].force == BREAKER_FORCE_OPEN ||
+		    sink_window_in_flight(&s->engine->window) != 0)
 			s->engine->wants_attempt = true;
 		s->engine->is_recovering = false;
 		sink_trouble_show(s);

@@ -80,8 +80,8 @@ sink_feed_offer(struct sink *s, struct sink_event *ev, unsigned flags)
 
 	ev->ticket = e->window.next_ticket;
 	/* The entry first: the kind may finish it at once. */
-	sink_window_take(&e->window, ev->h.stream, ev->h.pos, ev->end, ev->h.body_len,
-	    ev->h.recv_ns, flags);
+	sink_window_take(
+	    &e->window, ev->h.stream, ev->h.pos, ev->end, ev->h.body_len, ev->h.recv_ns, flags);
 	taken = s->ops->take(s, ev);
 	switch (taken) {
 	case SINK_TAKEN:
@@ -104,17 +104,17 @@ sink_feed_offer(struct sink *s, struct sink_event *ev, unsigned flags)
 static void
 make_event(const struct sink_source_item *item, struct sink_event *ev)
 {
-	*ev = (struct sink_event){ .h = item->h,
-		.frame = item->frame,
-		.body = frame_body(item->frame, &item->h),
-		.end = item->to };
+	*ev = (struct sink_event){.h = item->h,
+	    .frame = item->frame,
+	    .body = frame_body(item->frame, &item->h),
+	    .end = item->to};
 }
 
 static bool
 is_wanted(struct sink *s, const struct sink_event *ev)
 {
 	return s->engine->match == NULL ||
-	    match_event(s->engine->match, sink_event_value(ev, ev->h.event_type), ev->body);
+	       match_event(s->engine->match, sink_event_value(ev, ev->h.event_type), ev->body);
 }
 
 static enum sink_outcome
@@ -139,8 +139,9 @@ set_aside(struct sink *s, struct sink_event *ev)
 	sink_publish_dead(s, ev, 2, "poison", e->last_words);
 	sink_window_finish(&e->window, ev->ticket, SINK_DEAD);
 	counters_add(s->part->counter, counter_id(SINK, poisoned), 1);
-	log_line(LOG_LEVEL_ERR, "an event is set aside, the sink died of it twice: stream=%u pos=%llu",
-	    ev->h.stream, (unsigned long long)ev->h.pos);
+	log_line(LOG_LEVEL_ERR,
+	    "an event is set aside, the sink died of it twice: stream=%u pos=%llu", ev->h.stream,
+	    (unsigned long long)ev->h.pos);
 }
 
 /* False: it waits, and nothing behind it can be read. */
@@ -169,7 +170,7 @@ feed_frame(struct sink *s, const struct sink_source_item *item)
 	if (is_again) {
 		ev.is_again = true;
 		flags = (ev.h.pos < e->window.place[item->stream].pos ? SINK_ENTRY_UNCOUNTED : 0) |
-		    (ev.verdict == SINK_LATE ? SINK_ENTRY_LATE : 0);
+			(ev.verdict == SINK_LATE ? SINK_ENTRY_LATE : 0);
 	} else if (ev.verdict != SINK_DELIVERED) {
 		sink_window_pass(&e->window, item->stream, item->to, 1, ev.verdict, 0);
 		return true;
@@ -259,7 +260,7 @@ sink_feed_may_take(const struct sink *s)
 	if (s->is_careful && !sink_window_is_empty(&e->window))
 		return false;
 	return !e->is_full && !e->is_stopped && sink_window_has_room(&e->window) &&
-	    sink_window_in_flight(&e->window) < (uint64_t)s->cfg->in_flight;
+	       sink_window_in_flight(&e->window) < (uint64_t)s->cfg->in_flight;
 }
 
 bool
@@ -283,7 +284,8 @@ sink_feed(struct sink *s)
 				return false;
 			break;
 		case SINK_SOURCE_LOST:
-			sink_window_pass(&e->window, item.stream, item.to, item.count, item.what, 0);
+			sink_window_pass(
+			    &e->window, item.stream, item.to, item.count, item.what, 0);
 			sink_state_lost(s, &item);
 			break;
 		case SINK_SOURCE_CONTROL:

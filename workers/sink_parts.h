@@ -40,14 +40,14 @@ struct sink_engine {
 	struct checkpoint_file checkpoint;
 	int lock_fd;
 	int log_dirfd;
-	int lost_fd; /* STATE/sinks/NAME/lost */
-	bool is_ready;	 /* cursors are there, the log too */
-	bool is_reading; /* the source stands where it should */
-	bool is_stopped; /* the kind was told to stop */
-	bool has_more;	 /* this turn left something to read */
+	int lost_fd;                               /* STATE/sinks/NAME/lost */
+	bool is_ready;                             /* cursors are there, the log too */
+	bool is_reading;                           /* the source stands where it should */
+	bool is_stopped;                           /* the kind was told to stop */
+	bool has_more;                             /* this turn left something to read */
 	uint64_t ring_base, log_base, to_log_base; /* counters of former lives */
-	bool is_changed; /* cursors moved since the last checkpoint */
-	bool was_new;	 /* nothing was known of this sink before */
+	bool is_changed;                           /* cursors moved since the last checkpoint */
+	bool was_new;                              /* nothing was known of this sink before */
 	uint64_t checkpoint_at_ns;
 	uint64_t now_ns;
 

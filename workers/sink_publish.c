@@ -34,13 +34,13 @@ sink_publish_dead(struct sink *s, const struct sink_event *ev, unsigned attempts
     const char *text)
 {
 	struct sink_engine *e = s->engine;
-	struct deadletter_info info = { .attempts = attempts,
-		.first_ns = ev->h.recv_ns,
-		.last_ns = clock_wall_ns(),
-		.stream = ev->h.stream,
-		.pos = ev->h.pos,
-		.seq = ev->h.seq,
-		.is_replay = ev->is_replay };
+	struct deadletter_info info = {.attempts = attempts,
+	    .first_ns = ev->h.recv_ns,
+	    .last_ns = clock_wall_ns(),
+	    .stream = ev->h.stream,
+	    .pos = ev->h.pos,
+	    .seq = ev->h.seq,
+	    .is_replay = ev->is_replay};
 
 	(void)snprintf(info.stage, sizeof info.stage, "%s", s->cfg->name);
 	(void)snprintf(info.code, sizeof info.code, "%s", code);
@@ -51,8 +51,8 @@ sink_publish_dead(struct sink *s, const struct sink_event *ev, unsigned attempts
 }
 
 void
-sink_dead(struct sink *s, uint64_t ticket, unsigned attempts, const char *code, const char *fmt,
-    ...)
+sink_dead(
+    struct sink *s, uint64_t ticket, unsigned attempts, const char *code, const char *fmt, ...)
 {
 	const struct sink_entry *entry = sink_window_entry(&s->engine->window, ticket);
 	char text[DEADLETTER_TEXT_SIZE];
@@ -64,11 +64,10 @@ sink_dead(struct sink *s, uint64_t ticket, unsigned attempts, const char *code, 
 	va_end(ap);
 	if (entry != NULL && !sink_reread(s, ticket, &ev)) {
 		/* Better a record without its bytes than none. */
-		ev = (struct sink_event){ .h = { .stream = entry->stream,
-					      .pos = entry->pos,
-					      .recv_ns = entry->recv_ns },
-			.frame = (const uint8_t *)"",
-			.is_replay = (entry->flags & SINK_ENTRY_REPLAY) != 0 };
+		ev = (struct sink_event){
+		    .h = {.stream = entry->stream, .pos = entry->pos, .recv_ns = entry->recv_ns},
+		    .frame = (const uint8_t *)"",
+		    .is_replay = (entry->flags & SINK_ENTRY_REPLAY) != 0};
 	}
 	if (entry != NULL)
 		sink_publish_dead(s, &ev, attempts, code, text);
@@ -100,8 +99,8 @@ sync_dead(struct sink *s)
 	worker_blocked(s->worker, "dead letter");
 	if (deadletter_writer_sync(e->dead) == -1) {
 		worker_unblocked(s->worker);
-		worker_error(s->worker, "dead letters cannot be kept: %s: waiting",
-		    strerror(errno));
+		worker_error(
+		    s->worker, "dead letters cannot be kept: %s: waiting", strerror(errno));
 		e->dead_retry_ns = e->now_ns + DEAD_RETRY_NS;
 		return false;
 	}
@@ -148,14 +147,14 @@ leave_finished(struct sink *s)
 
 	while ((entry = sink_window_front(w)) != NULL) {
 		bool is_noted = (entry->flags & SINK_ENTRY_TICKET) != 0 &&
-		    (entry->flags & SINK_ENTRY_REPLAY) == 0 &&
-		    (entry->outcome == SINK_DEAD || entry->outcome == SINK_LATE);
+				(entry->flags & SINK_ENTRY_REPLAY) == 0 &&
+				(entry->outcome == SINK_DEAD || entry->outcome == SINK_LATE);
 
 		if (entry->outcome == SINK_DEAD && !sync_dead(s))
 			break;
 		if (is_noted)
-			sink_part_notice(s->part, entry->stream, entry->pos,
-			    (enum sink_outcome)entry->outcome);
+			sink_part_notice(
+			    s->part, entry->stream, entry->pos, (enum sink_outcome)entry->outcome);
 		sink_window_leave(w);
 		is_any = true;
 	}

@@ -26,8 +26,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ID_SIZE	  48
-#define NAME_SIZE 96
+#define ID_SIZE       48
+#define NAME_SIZE     96
 #define FRAMES_A_TURN 1024
 
 enum replay_state { REPLAY_NONE = 0, REPLAY_RUNNING, REPLAY_DONE, REPLAY_STOPPED, REPLAY_FAILED };
@@ -36,9 +36,9 @@ struct sink_replay {
 	enum replay_state state;
 	char id[ID_SIZE];
 	char reason[160];
-	bool is_all;	  /* no match */
+	bool is_all;      /* no match */
 	bool is_read_out; /* the source is at its end */
-	uint64_t rate;	  /* a second; 0: any */
+	uint64_t rate;    /* a second; 0: any */
 	double allowance;
 	uint64_t allowed_at_ns;
 	uint64_t read, skipped, total;
@@ -90,7 +90,10 @@ end(struct sink *s, struct sink_replay *r, enum replay_state state, const char *
 	(void)snprintf(r->reason, sizeof r->reason, "%s", reason);
 	let_go(s, r);
 	log_line(LOG_LEVEL_NOTICE, "replay %s: %s: read=%" PRIu64, r->id,
-	    state == REPLAY_DONE ? "done" : state == REPLAY_STOPPED ? "stopped" : reason, r->read);
+	    state == REPLAY_DONE      ? "done"
+	    : state == REPLAY_STOPPED ? "stopped"
+				      : reason,
+	    r->read);
 }
 
 /*------------------------------------------------------------------ sources */
@@ -119,10 +122,10 @@ next_of_log(struct sink *s, struct sink_replay *r, struct sink_event *ev)
 		if (kind != LOG_ITEM_FRAME || r->item.h.type != FRAME_EVENT ||
 		    r->item.wall_ns < r->from_ns)
 			continue;
-		*ev = (struct sink_event){ .h = r->item.h,
-			.frame = r->item.at,
-			.body = frame_body(r->item.at, &r->item.h),
-			.end = r->item.to };
+		*ev = (struct sink_event){.h = r->item.h,
+		    .frame = r->item.at,
+		    .body = frame_body(r->item.at, &r->item.h),
+		    .end = r->item.to};
 		return true;
 	}
 }
@@ -145,10 +148,8 @@ next_of_file(struct sink *s, struct sink_replay *r, struct sink_event *ev)
 		r->off += h.frame_len;
 		if (h.type != FRAME_EVENT)
 			continue;
-		*ev = (struct sink_event){ .h = h,
-			.frame = at,
-			.body = frame_body(at, &h),
-			.end = h.pos + h.frame_len };
+		*ev = (struct sink_event){
+		    .h = h, .frame = at, .body = frame_body(at, &h), .end = h.pos + h.frame_len};
 		return true;
 	}
 	return false;
@@ -164,7 +165,7 @@ sink_replay_wants(const struct sink *s)
 	if (r == NULL || r->state != REPLAY_RUNNING)
 		return false;
 	return r->is_read_out || r->rate == 0 || r->allowance >= 1 ||
-	    clock_mono_ns() - r->allowed_at_ns >= CLOCK_NS_PER_S / r->rate;
+	       clock_mono_ns() - r->allowed_at_ns >= CLOCK_NS_PER_S / r->rate;
 }
 
 uint64_t
@@ -178,9 +179,9 @@ sink_replay_wait_ns(const struct sink *s)
 	if (sink_replay_wants(s))
 		/* Its turn comes when the window is empty: a callback of the kind. */
 		return sink_window_is_empty(&s->engine->window) && !s->engine->is_full &&
-			!s->engine->wants_attempt
-		    ? 0
-		    : UINT64_MAX;
+			       !s->engine->wants_attempt
+			   ? 0
+			   : UINT64_MAX;
 	past = clock_mono_ns() - r->allowed_at_ns;
 	return past < CLOCK_NS_PER_S / r->rate ? CLOCK_NS_PER_S / r->rate - past : 0;
 }
@@ -204,7 +205,7 @@ is_unwanted(struct sink *s, const struct sink_replay *r, const struct sink_event
 	if (e->late != NULL && late_reader_has(e->late, ev->h.stream, ev->h.pos))
 		return true;
 	return !r->is_all && e->match != NULL &&
-	    !match_event(e->match, sink_event_value(ev, ev->h.event_type), ev->body);
+	       !match_event(e->match, sink_event_value(ev, ev->h.event_type), ev->body);
 }
 
 void
@@ -259,8 +260,8 @@ sink_replay_account(struct sink *s)
 		return;
 	counters_set(c, counter_id(SINK, replayed), e->window.replay[SINK_DELIVERED]);
 	counters_set(c, counter_id(SINK, replay_dead), e->window.replay[SINK_DEAD]);
-	if (r->state == REPLAY_RUNNING && r->is_read_out && !r->has_kept &&
-	    e->is_replaying && sink_window_is_empty(&e->window))
+	if (r->state == REPLAY_RUNNING && r->is_read_out && !r->has_kept && e->is_replaying &&
+	    sink_window_is_empty(&e->window))
 		end(s, r, REPLAY_DONE, "");
 }
 
@@ -291,10 +292,10 @@ sink_replay_reread(struct sink *s, const struct sink_entry *entry, struct sink_e
 static void
 status(struct sink *s, const struct sink_replay *r, struct text_out *out)
 {
-	static const char *const words[] = { "none", "running", "done", "stopped", "failed" };
+	static const char *const words[] = {"none", "running", "done", "stopped", "failed"};
 	const uint64_t *now = s->engine->window.replay;
 	uint64_t skipped = r->skipped + now[SINK_SKIPPED] - r->base[SINK_SKIPPED] + now[SINK_LATE] -
-	    r->base[SINK_LATE];
+			   r->base[SINK_LATE];
 
 	text_add(out,
 	    "id=%s state=%s read=%" PRIu64 " delivered=%" PRIu64 " dead=%" PRIu64
@@ -306,10 +307,10 @@ status(struct sink *s, const struct sink_replay *r, struct text_out *out)
 static void
 begin(struct sink *s, struct sink_replay *r, const char *id, uint64_t rate, bool is_all)
 {
-	*r = (struct sink_replay){ .state = REPLAY_RUNNING,
-		.rate = rate,
-		.is_all = is_all,
-		.allowed_at_ns = clock_mono_ns() };
+	*r = (struct sink_replay){.state = REPLAY_RUNNING,
+	    .rate = rate,
+	    .is_all = is_all,
+	    .allowed_at_ns = clock_mono_ns()};
 	(void)snprintf(r->id, sizeof r->id, "%s", id);
 	memcpy(r->base, s->engine->window.replay, sizeof r->base);
 	s->engine->is_replaying = false;
@@ -362,8 +363,8 @@ from_place(struct sink *s, struct sink_replay *r, const char *line)
 		return false;
 	begin(s, r, id, rate, strcmp(all, "all") == 0);
 	if (span[n] == '-')
-		r->has_end = sscanf(span + n + 1, "%" SCNu32 ":%" SCNu64, &r->end_stream,
-				 &r->end_pos) == 2;
+		r->has_end =
+		    sscanf(span + n + 1, "%" SCNu32 ":%" SCNu64, &r->end_stream, &r->end_pos) == 2;
 	if (!open_log(s, r))
 		return true;
 	if (log_reader_seek_pos(&r->reader, stream, pos) == LOG_READER_FAILED)
@@ -397,8 +398,8 @@ from_file(struct sink *s, struct sink_replay *r, const char *line)
 		size_t len = (size_t)st.st_size;
 
 		/* Readable bytes behind the last frame: the file lies over zeros. */
-		map = mmap(NULL, len + SINK_SOURCE_PADDING, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
-		    -1, 0);
+		map = mmap(
+		    NULL, len + SINK_SOURCE_PADDING, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (map == MAP_FAILED ||
 		    mmap(map, len, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED) {
 			end(s, r, REPLAY_FAILED, strerror(errno));
@@ -419,7 +420,8 @@ sink_replay_command(struct sink *s, const char *line, struct text_out *out)
 
 	if (r == NULL)
 		return false;
-	if (sscanf(line, "replay status %47s", id) == 1 || sscanf(line, "replay stop %47s", id) == 1) {
+	if (sscanf(line, "replay status %47s", id) == 1 ||
+	    sscanf(line, "replay stop %47s", id) == 1) {
 		if (strcmp(id, r->id) != 0) {
 			text_add(out, "error: no replay %s is known here\n", id);
 			return true;
@@ -434,7 +436,8 @@ sink_replay_command(struct sink *s, const char *line, struct text_out *out)
 		return true;
 	}
 	if (r->state == REPLAY_RUNNING) {
-		text_add(out, "error: replay %s is running: wait, or `replay stop %s`\n", r->id, r->id);
+		text_add(
+		    out, "error: replay %s is running: wait, or `replay stop %s`\n", r->id, r->id);
 		return true;
 	}
 	if (!from_times(s, r, line) && !from_place(s, r, line) && !from_file(s, r, line))

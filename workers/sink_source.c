@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BURST	  256 /* frames of one stream before the next one's turn */
+#define BURST     256 /* frames of one stream before the next one's turn */
 #define FIRST_BUF (64u << 10)
 /* Times that the log may end before a limit with nothing new read, before what
  * is missing there is given up: the journal publishes the log's end first. */
@@ -59,10 +59,8 @@ sink_source_begin(struct sink_source *s, uint32_t stream, uint64_t pos, uint64_t
 {
 	/* The reader of the log may have passed it. */
 	close_log(s);
-	s->stream[stream] = (struct sink_source_stream){ .pos = pos,
-		.seq = seq,
-		.limit = pos,
-		.is_used = true };
+	s->stream[stream] =
+	    (struct sink_source_stream){.pos = pos, .seq = seq, .limit = pos, .is_used = true};
 }
 
 void
@@ -111,7 +109,7 @@ deliver(struct sink_source_stream *st, struct sink_source_item *item, uint32_t s
 {
 	bool is_event = h->type == FRAME_EVENT;
 
-	*item = (struct sink_source_item){ .stream = stream, .from = st->pos, .to = to };
+	*item = (struct sink_source_item){.stream = stream, .from = st->pos, .to = to};
 	if (st->seq == SINK_SOURCE_ANY_SEQ)
 		st->seq = h->seq;
 	if (h->seq > st->seq) {
@@ -124,9 +122,9 @@ deliver(struct sink_source_stream *st, struct sink_source_item *item, uint32_t s
 		st->has_lost = false;
 		return false;
 	}
-	item->kind = is_event ? SINK_SOURCE_FRAME
-	    : h->type == FRAME_CONTROL ? SINK_SOURCE_CONTROL
-					: SINK_SOURCE_HOP;
+	item->kind = is_event                   ? SINK_SOURCE_FRAME
+		     : h->type == FRAME_CONTROL ? SINK_SOURCE_CONTROL
+						: SINK_SOURCE_HOP;
 	item->from = h->pos;
 	item->frame = frame;
 	item->h = *h;
@@ -207,17 +205,15 @@ enter_log(struct sink_source *s)
 static enum sink_source_kind
 failed(struct sink_source_item *item)
 {
-	*item = (struct sink_source_item){ .kind = SINK_SOURCE_ERROR };
+	*item = (struct sink_source_item){.kind = SINK_SOURCE_ERROR};
 	return SINK_SOURCE_ERROR;
 }
 
 static enum sink_source_kind
 hop(struct sink_source_stream *st, struct sink_source_item *item, uint32_t stream, uint64_t to)
 {
-	*item = (struct sink_source_item){ .kind = SINK_SOURCE_HOP,
-		.stream = stream,
-		.from = st->pos,
-		.to = to };
+	*item = (struct sink_source_item){
+	    .kind = SINK_SOURCE_HOP, .stream = stream, .from = st->pos, .to = to};
 	st->pos = to;
 	return SINK_SOURCE_HOP;
 }
@@ -251,8 +247,8 @@ use_item(struct sink_source *s, struct sink_source_item *item, bool *is_kept)
 		 * everything is gone. */
 		st->has_lost = true;
 		st->lost = st->pos < word_load(&s->region->journal->stream[it->stream].oldest)
-		    ? SINK_EXPIRED
-		    : SINK_CORRUPT;
+			       ? SINK_EXPIRED
+			       : SINK_CORRUPT;
 	}
 	if (deliver(st, item, it->stream, it->at, h, it->to))
 		s->log_frames++;
@@ -411,8 +407,7 @@ reread_log(struct sink_source *s, uint32_t stream, uint64_t pos, struct frame_he
 }
 
 const uint8_t *
-sink_source_reread(
-    struct sink_source *s, uint32_t stream, uint64_t pos, struct frame_header *h)
+sink_source_reread(struct sink_source *s, uint32_t stream, uint64_t pos, struct frame_header *h)
 {
 	if (stream < s->region->slots) {
 		const struct ring ring = region_ring(s->region, stream);

@@ -43,13 +43,13 @@ struct sink_source_item {
 	uint64_t from, to;
 	uint64_t count;
 	enum sink_outcome what; /* SINK_EXPIRED or SINK_CORRUPT */
-	const uint8_t *frame;	/* until the next call */
+	const uint8_t *frame;   /* until the next call */
 	struct frame_header h;
 };
 
 struct sink_source_stream {
-	uint64_t pos, seq; /* wanted next */
-	uint64_t limit;	   /* read below this */
+	uint64_t pos, seq;      /* wanted next */
+	uint64_t limit;         /* read below this */
 	enum sink_outcome lost; /* why positions were skipped, until a sequence says how many */
 	bool has_lost;
 	bool is_used;
@@ -99,7 +99,7 @@ enum sink_source_kind sink_source_next(struct sink_source *s, struct sink_source
 
 /* One frame again, by its place; NULL: it cannot be read.  Until the next call of
  * this. */
-const uint8_t *sink_source_reread(struct sink_source *s, uint32_t stream, uint64_t pos,
-    struct frame_header *h);
+const uint8_t *sink_source_reread(
+    struct sink_source *s, uint32_t stream, uint64_t pos, struct frame_header *h);
 
 #endif

@@ -154,7 +154,7 @@ static void
 from_checkpoint(struct sink_place *place, const struct checkpoint *c)
 {
 	for (uint32_t i = 0; i < SINK_PART_STREAMS && i < c->streams; i++)
-		place[i] = (struct sink_place){ .pos = c->stream[i].pos, .seq = c->stream[i].seq };
+		place[i] = (struct sink_place){.pos = c->stream[i].pos, .seq = c->stream[i].seq};
 }
 
 /* Where the streams stood when the sink got its place, not where they are by now. */
@@ -169,8 +169,8 @@ from_now(const struct sink *s, struct sink_place *place)
 		const struct journal_stream *stream = &r->journal->stream[i];
 
 		place[i] = (struct sink_place){
-			.pos = word_load(has_begin ? &begin->begin[i].pos : &stream->start),
-			.seq = word_load(has_begin ? &begin->begin[i].seq : &stream->start_seq),
+		    .pos = word_load(has_begin ? &begin->begin[i].pos : &stream->start),
+		    .seq = word_load(has_begin ? &begin->begin[i].seq : &stream->start_seq),
 		};
 	}
 }
@@ -180,7 +180,7 @@ static void
 from_oldest(const struct sink *s, struct sink_place *place)
 {
 	static struct log_segment_header h;
-	struct log_chain chain = { 0 };
+	struct log_chain chain = {0};
 	enum log_format_result why;
 	size_t first;
 
@@ -192,8 +192,8 @@ from_oldest(const struct sink *s, struct sink_place *place)
 	    log_dir_read_header(s->engine->log_dirfd, chain.at[first].number, &h, &why) == 0)
 		for (uint32_t i = 0; i < s->engine->region->slots; i++)
 			if (h.stream[i].end < place[i].pos)
-				place[i] = (struct sink_place){ .pos = h.stream[i].end,
-					.seq = h.stream[i].end_seq };
+				place[i] = (struct sink_place){
+				    .pos = h.stream[i].end, .seq = h.stream[i].end_seq};
 	log_dir_unload(&chain);
 }
 
@@ -258,7 +258,8 @@ limit_former(struct sink *s)
 
 	for (uint32_t i = e->region->slots; i < SINK_PART_STREAMS; i++)
 		is_any = is_any || e->window.place[i].pos != 0;
-	if (!is_any || log_reader_open(&r, e->log_dirfd, word_load(&e->region->journal->log_end)) == -1)
+	if (!is_any ||
+	    log_reader_open(&r, e->log_dirfd, word_load(&e->region->journal->log_end)) == -1)
 		return;
 	if (log_reader_seek_end(&r) != LOG_READER_FAILED)
 		for (uint32_t i = e->region->slots; i < SINK_PART_STREAMS; i++) {
@@ -361,7 +362,7 @@ sink_state_checkpoint(struct sink *s)
 
 		if (!sink_cursor_load(&s->part->stream[i].done, &p))
 			PANIC("stream %d: the sink's cursor cannot be read", i);
-		c.stream[i] = (struct checkpoint_stream){ .pos = p.pos, .seq = p.seq };
+		c.stream[i] = (struct checkpoint_stream){.pos = p.pos, .seq = p.seq};
 	}
 	worker_blocked(s->worker, "checkpoint");
 	rc = checkpoint_write(&e->checkpoint, &c);

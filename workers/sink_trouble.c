@@ -27,13 +27,13 @@ random64(void)
 void
 sink_trouble_show(struct sink *s)
 {
-	static const enum sink_breaker words[] = { [BREAKER_CLOSED] = SINK_BREAKER_CLOSED,
-		[BREAKER_OPEN] = SINK_BREAKER_OPEN,
-		[BREAKER_HALF_OPEN] = SINK_BREAKER_HALF_OPEN };
+	static const enum sink_breaker words[] = {[BREAKER_CLOSED] = SINK_BREAKER_CLOSED,
+	    [BREAKER_OPEN] = SINK_BREAKER_OPEN,
+	    [BREAKER_HALF_OPEN] = SINK_BREAKER_HALF_OPEN};
 	uint64_t now_ns = clock_mono_ns(), wait_ns = breaker_wait_ns(&s->breaker, now_ns);
-	enum sink_breaker word = s->breaker.is_forced_open ? SINK_BREAKER_OPEN
-	    : s->breaker.is_forced_closed		   ? SINK_BREAKER_CLOSED
-							   : words[s->breaker.state];
+	enum sink_breaker word = s->breaker.is_forced_open     ? SINK_BREAKER_OPEN
+				 : s->breaker.is_forced_closed ? SINK_BREAKER_CLOSED
+							       : words[s->breaker.state];
 
 	if (word_load(&s->part->breaker) != word) {
 		word_store(&s->part->breaker_since_ns, clock_wall_ns());
@@ -126,8 +126,7 @@ sink_trouble_due(struct sink *s)
 	sink_trouble_show(s);
 	s->ops->attempt(s);
 	/* Nothing is waiting to be sent again: the next batch is the probe. */
-	if (e->is_recovering && !s->ops->is_claimer &&
-	    sink_window_in_flight(&e->window) == 0)
+	if (e->is_recovering && !s->ops->is_claimer && sink_window_in_flight(&e->window) == 0)
 		e->is_recovering = false;
 }
 

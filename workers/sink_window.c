@@ -54,13 +54,13 @@ sink_window_take(struct sink_window *w, uint32_t stream, uint64_t pos, uint64_t 
     uint64_t recv_ns, unsigned flags)
 {
 	w->at[w->next_ticket++ & (w->size - 1)] = w->last;
-	*append(w) = (struct sink_entry){ .pos = pos,
-		.end = end,
-		.recv_ns = recv_ns,
-		.stream = stream,
-		.count = 1,
-		.bytes = bytes,
-		.flags = (uint8_t)(SINK_ENTRY_TICKET | flags) };
+	*append(w) = (struct sink_entry){.pos = pos,
+	    .end = end,
+	    .recv_ns = recv_ns,
+	    .stream = stream,
+	    .count = 1,
+	    .bytes = bytes,
+	    .flags = (uint8_t)(SINK_ENTRY_TICKET | flags)};
 	w->bytes += bytes;
 }
 
@@ -92,11 +92,11 @@ sink_window_pass(struct sink_window *w, uint32_t stream, uint64_t end, uint64_t 
 	do {
 		uint64_t n = count > UINT32_MAX ? UINT32_MAX : count;
 
-		*append(w) = (struct sink_entry){ .end = end,
-			.stream = stream,
-			.count = (uint32_t)n,
-			.flags = (uint8_t)(SINK_ENTRY_DONE | flags),
-			.outcome = (uint8_t)outcome };
+		*append(w) = (struct sink_entry){.end = end,
+		    .stream = stream,
+		    .count = (uint32_t)n,
+		    .flags = (uint8_t)(SINK_ENTRY_DONE | flags),
+		    .outcome = (uint8_t)outcome};
 		count -= n;
 	} while (count > 0 && sink_window_has_room(w));
 }
@@ -118,8 +118,7 @@ sink_window_finish(struct sink_window *w, uint64_t ticket, enum sink_outcome out
 	struct sink_entry *e = sink_window_entry(w, ticket);
 
 	if (e == NULL)
-		PANIC("ticket %llu was finished twice or never given",
-		    (unsigned long long)ticket);
+		PANIC("ticket %llu was finished twice or never given", (unsigned long long)ticket);
 	e->flags |= SINK_ENTRY_DONE;
 	e->outcome = (uint8_t)outcome;
 }

@@ -27,8 +27,8 @@ enum sink_entry_flag {
 	SINK_ENTRY_TICKET = 1,
 	SINK_ENTRY_DONE = 2,
 	SINK_ENTRY_UNCOUNTED = 4, /* the cursor had passed it before: no outcome */
-	SINK_ENTRY_REPLAY = 8,	  /* moves no cursor */
-	SINK_ENTRY_LATE = 16,	  /* if it is skipped, then as late */
+	SINK_ENTRY_REPLAY = 8,    /* moves no cursor */
+	SINK_ENTRY_LATE = 16,     /* if it is skipped, then as late */
 };
 
 struct sink_entry {
@@ -44,12 +44,12 @@ struct sink_entry {
 struct sink_window {
 	struct sink_entry *entry; /* a ring of `size`, a power of two */
 	uint64_t size;
-	uint64_t first, last;	/* entries [first, last) */
-	uint64_t *at;		/* of a ticket: its entry; a ring of `size` */
+	uint64_t first, last; /* entries [first, last) */
+	uint64_t *at;         /* of a ticket: its entry; a ring of `size` */
 	uint64_t first_ticket, next_ticket;
-	uint64_t bytes; /* of entries with a ticket */
+	uint64_t bytes;                 /* of entries with a ticket */
 	uint64_t replay[SINK_OUTCOMES]; /* what became of replayed events so far */
-	uint64_t newest_recv_ns;	/* of the last delivered event that left */
+	uint64_t newest_recv_ns;        /* of the last delivered event that left */
 	struct sink_place place[SINK_PART_STREAMS];
 	uint64_t moved[SINK_PART_STREAMS / 64]; /* streams whose place changed */
 };
