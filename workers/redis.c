@@ -32,6 +32,7 @@
 #include "common/panic.h"
 #include "shm/word.h"
 #include "workers/late_list.h"
+#include "workers/redis_claim.h"
 #include "workers/redis_conn.h"
 #include "workers/redis_key.h"
 #include "workers/sink.h"
@@ -47,7 +48,6 @@
 #define BUFFER_MIN  (16u * 1024 * 1024)
 #define EXPIRE_EVERY_NS (10 * CLOCK_NS_PER_S)
 #define PATIENCE	10
-#define WORDS_MAX   256 /* of a command, around key and value */
 
 enum asked { ASKED_CLAIM = 0, ASKED_CACHE, ASKED_GET };
 
@@ -64,11 +64,9 @@ struct redis_sink {
 	struct sink *sink;
 	struct redis_conn conn;
 	struct late_writer *late;
+	struct redis_claim words;
 	char uuid[37];
 	char probe_key[64 + 48];
-	char claim_tail[64], old_tail[48], cache_tail[48]; /* what follows the value */
-	size_t claim_tail_len, old_tail_len, cache_tail_len;
-	size_t prefix_len, cache_prefix_len;
 	enum config_dedup_key key;
 
 	struct asked_entry *asked; /* a ring */
@@ -161,73 +159,27 @@ push(struct redis_sink *r, enum asked what, const struct sink_event *e)
 	    .is_replay = e->is_replay};
 }
 
-/* GET of a key that SET NX found taken; the key stands in that command. */
+/* Whose is the key that SET NX found taken?  It stands in that command. */
 static void
 ask_who(struct redis_sink *r, const struct asked_entry *a, struct bytes command)
 {
-	static const char before[] = "*6\r\n$3\r\nSET\r\n";
-	static const char get[] = "*2\r\n$3\r\nGET\r\n";
-	uint8_t bulk[REDIS_KEY_MAX + 128], *at, *begin;
-	const uint8_t *from = command.ptr + sizeof before - 1, *value;
-	size_t len;
+	uint8_t get[REDIS_CLAIM_GET_MAX], *at;
+	size_t len = redis_claim_get(get, command); /* first: the buffer may move then */
 
-	/* $N\r\nkey\r\n$... : the length says where it ends. */
-	len = strtoul((const char *)from + 1, NULL, 10);
-	value = memchr(from, '\n', 16);
-	len = (size_t)(value + 1 - from) + len + 2;
-	assert_that(len <= sizeof bulk);
-	memcpy(bulk, from, len); /* the buffer may move now */
-	begin = at = redis_conn_room(&r->conn, sizeof get + len);
+	at = redis_conn_room(&r->conn, len);
 	if (at == NULL) {
 		r->unclaimed++;
 		done(r, a->ticket);
 		return;
 	}
-	at = redis_conn_put(at, get, sizeof get - 1);
-	at = redis_conn_put(at, bulk, len);
-	redis_conn_wrote(&r->conn, (size_t)(at - begin));
+	(void)redis_conn_put(at, get, len);
+	redis_conn_wrote(&r->conn, len);
 	r->asked[r->last++ & (r->size - 1)] = (struct asked_entry){.ticket = a->ticket,
 	    .pos = a->pos,
 	    .stream = a->stream,
 	    .what = ASKED_GET,
 	    .is_replay = a->is_replay};
 	r->wants_send = true;
-}
-
-static uint8_t *
-put_key(uint8_t *at, const char *prefix, size_t prefix_len, const char *key, size_t len)
-{
-	at = redis_conn_put_len(at, prefix_len + len);
-	at = redis_conn_put(at, prefix, prefix_len);
-	at = redis_conn_put(at, key, len);
-	return redis_conn_put(at, "\r\n", 2);
-}
-
-static uint8_t *
-put_claim(struct redis_sink *r, uint8_t *at, const struct sink_event *e, const char *key,
-    size_t len)
-{
-	char value[REDIS_KEY_VALUE_MAX];
-
-	at = r->conn.is_old ? redis_conn_put(at, "*6\r\n$3\r\nSET\r\n", 13)
-			    : redis_conn_put(at, "*7\r\n$3\r\nSET\r\n", 13);
-	at = put_key(at, r->sink->cfg->prefix, r->prefix_len, key, len);
-	len = redis_key_value(r->uuid, e->h.stream, e->h.pos, value);
-	at = redis_conn_put_bulk(at, value, len);
-	return r->conn.is_old ? redis_conn_put(at, r->old_tail, r->old_tail_len)
-			      : redis_conn_put(at, r->claim_tail, r->claim_tail_len);
-}
-
-static uint8_t *
-put_cache(struct redis_sink *r, uint8_t *at, const struct sink_event *e)
-{
-	char key[REDIS_KEY_MAX];
-	size_t len = redis_key_cache(&e->h, e->body, key);
-
-	at = redis_conn_put(at, "*5\r\n$3\r\nSET\r\n", 13);
-	at = put_key(at, r->sink->cfg->cache_prefix, r->cache_prefix_len, key, len);
-	at = redis_conn_put_bulk(at, e->body.ptr, e->body.len);
-	return redis_conn_put(at, r->cache_tail, r->cache_tail_len);
 }
 
 static enum sink_take
@@ -243,9 +195,9 @@ take(struct sink *s, const struct sink_event *e)
 	len = redis_key_claim(&e->h, e->body, r->key, key);
 	if (len == 0)
 		goto pass;
-	room = WORDS_MAX + len + REDIS_KEY_VALUE_MAX;
+	room = REDIS_CLAIM_MAX;
 	if (s->cfg->cache)
-		room += WORDS_MAX + REDIS_KEY_MAX + e->body.len;
+		room += REDIS_CLAIM_MAX + e->body.len;
 	at = redis_conn_room(&r->conn, room);
 	if (at == NULL) {
 		if (redis_conn_unanswered(&r->conn) > 0)
@@ -254,12 +206,12 @@ take(struct sink *s, const struct sink_event *e)
 	}
 	if (s->cfg->cache) {
 		begin = at;
-		at = put_cache(r, at, e);
+		at = redis_claim_cache(&r->words, at, &e->h, e->body);
 		redis_conn_wrote(&r->conn, (size_t)(at - begin));
 		push(r, ASKED_CACHE, e);
 	}
 	begin = at;
-	at = put_claim(r, at, e, key, len);
+	at = redis_claim_put(&r->words, r->conn.is_old, at, &e->h, key, len);
 	redis_conn_wrote(&r->conn, (size_t)(at - begin));
 	push(r, ASKED_CLAIM, e);
 	return SINK_TAKEN;
@@ -442,20 +394,6 @@ static const struct redis_conn_ops conn_ops = {
 
 /*------------------------------------------------------------------- life */
 
-static size_t
-make_tail(char *at, size_t size, const char *words, int64_t ttl_ms)
-{
-	char number[24];
-	bool is_whole = ttl_ms % 1000 == 0;
-	int n = snprintf(number, sizeof number, "%lld",
-	    (long long)(is_whole ? ttl_ms / 1000 : ttl_ms));
-
-	n = snprintf(at, size, "%s$2\r\n%s\r\n$%d\r\n%s\r\n", words, is_whole ? "EX" : "PX", n,
-	    number);
-	assert_that(n > 0 && (size_t)n < size);
-	return (size_t)n;
-}
-
 /* Here, because the number must stand in the part before the cursors do: who finds
  * cursors of this region there cuts the list to it. */
 static void
@@ -497,14 +435,7 @@ open_early(struct sink *s)
 	(void)snprintf(r->probe_key, sizeof r->probe_key, "%sprobe:%s", s->cfg->prefix, r->uuid);
 	r->conn.probe_key = r->probe_key;
 	r->key = cfg->dedup.key;
-	r->prefix_len = strlen(s->cfg->prefix);
-	r->cache_prefix_len = strlen(s->cfg->cache_prefix);
-	r->claim_tail_len = make_tail(r->claim_tail, sizeof r->claim_tail,
-	    "$2\r\nNX\r\n$3\r\nGET\r\n", cfg->dedup.window_ms);
-	r->old_tail_len =
-	    make_tail(r->old_tail, sizeof r->old_tail, "$2\r\nNX\r\n", cfg->dedup.window_ms);
-	r->cache_tail_len =
-	    make_tail(r->cache_tail, sizeof r->cache_tail, "", s->cfg->cache_ttl_ms);
+	redis_claim_init(&r->words, s->cfg, cfg->dedup.window_ms, r->uuid);
 	/* An event has two commands at the most. */
 	for (r->size = 1024; r->size < 2 * (uint64_t)s->cfg->in_flight + 2;)
 		r->size *= 2;
@@ -582,25 +513,16 @@ stop(struct sink *s)
 static bool
 command(struct sink *s, const char *line, struct text_out *out)
 {
-	static const char *const state_name[] = {[REDIS_CONN_CLOSED] = "closed",
-	    [REDIS_CONN_CONNECTING] = "connecting",
-	    [REDIS_CONN_GREETING] = "logging-in",
-	    [REDIS_CONN_READY] = "ready"};
 	const struct redis_sink *r = s->kind;
 	const struct redis_conn *c = &r->conn;
 
 	if (strcmp(line, "show redis") != 0)
 		return false;
-	text_add(out, "server=%s state=%s since_ms=%llu version=%s connects=%llu\n",
-	    redis_conn_where(c), state_name[c->state],
-	    (unsigned long long)((clock_mono_ns() - c->since_ns) / CLOCK_NS_PER_MS), c->version,
-	    (unsigned long long)c->connects);
+	redis_conn_show(c, out);
 	text_add(out, "asks=%s key=%s window_ms=%lld cache=%s\n",
 	    c->is_old ? "SET-NX,GET" : "SET-NX-GET",
 	    r->key == CONFIG_DEDUP_KEY_TUPLE ? "tuple" : "id-or-tuple",
 	    (long long)s->worker->env->cfg->dedup.window_ms, s->cfg->cache ? "yes" : "no");
-	text_add(out, "unanswered=%llu batches=%u buffered_bytes=%zu buffer=%zu\n",
-	    (unsigned long long)redis_conn_unanswered(c), c->marks, c->end - c->head, c->size);
 	text_add(out, "claimed=%llu unclaimed=%llu cached=%llu late=%llu late_list=%llu "
 		      "wrong_type=%llu\n",
 	    (unsigned long long)counters_get(s->part->counter, counter_id(SINK, claimed)),

@@ -184,6 +184,10 @@ void redis_conn_fail(struct redis_conn *c, enum redis_lost why, const char *fmt,
     __attribute__((format(printf, 3, 4)));
 const char *redis_conn_where(const struct redis_conn *c);
 
+/* Lines for people: the connection, and what waits on it. */
+struct text_out;
+void redis_conn_show(const struct redis_conn *c, struct text_out *out);
+
 /* RESP by hand: returns the place behind. */
 uint8_t *redis_conn_put(uint8_t *at, const void *bytes, size_t len);
 /* $len\r\n, what goes before a value that is written in parts. */

@@ -433,23 +433,13 @@ stop(struct sink *s)
 static bool
 command(struct sink *s, const char *line, struct text_out *out)
 {
-	static const char *const state_name[] = {[REDIS_CONN_CLOSED] = "closed",
-	    [REDIS_CONN_CONNECTING] = "connecting",
-	    [REDIS_CONN_GREETING] = "logging-in",
-	    [REDIS_CONN_READY] = "ready"};
 	const struct redis_stream *r = s->kind;
-	const struct redis_conn *c = &r->conn;
 
 	if (strcmp(line, "show redis") != 0)
 		return false;
-	text_add(out, "server=%s state=%s since_ms=%llu version=%s connects=%llu\n",
-	    redis_conn_where(c), state_name[c->state],
-	    (unsigned long long)((clock_mono_ns() - c->since_ns) / CLOCK_NS_PER_MS), c->version,
-	    (unsigned long long)c->connects);
+	redis_conn_show(&r->conn, out);
 	text_add(out, "stream=%s max_length=%lld\n", s->cfg->stream,
 	    (long long)s->cfg->max_length);
-	text_add(out, "unanswered=%llu batches=%u buffered_bytes=%zu buffer=%zu\n",
-	    (unsigned long long)redis_conn_unanswered(c), c->marks, c->end - c->head, c->size);
 	text_add(out, "entries=%llu refused=%llu dead=%llu\n", (unsigned long long)r->sent,
 	    (unsigned long long)r->refused, (unsigned long long)r->dead);
 	return true;
