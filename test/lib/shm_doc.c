@@ -126,6 +126,16 @@ region_file(void)
 	FIELD(next_generation)
 	FIELD(slot)
 	FIELD(page)
+	FIELD(sink)
+	FIELD(sink_name)
+	END
+#undef THIS
+#define THIS layout_sink
+	begin("layout_sink", "Inside `struct region_header`: a place for a sink.");
+	FIELD(name)
+	FIELD(is_configured)
+	FIELD(is_required)
+	FIELD(kind)
 	END
 #undef THIS
 }
@@ -166,6 +176,7 @@ slot_file(void)
 	FIELD(retired)
 	FIELD(sleeping)
 	FIELD(durable_wanted)
+	FIELD(delivered_wanted)
 	FIELD(base_seq)
 	FIELD(effective_window_ms)
 	FIELD(counter)
@@ -191,8 +202,60 @@ journal_file(void)
 	FIELD(trouble_errno)
 	FIELD(trouble_since_ns)
 	FIELD(checkpoint_ns)
+	FIELD(intake_stop)
 	FIELD(counter)
 	FIELD(stream)
+	END
+#undef THIS
+}
+
+static void
+sink_file(void)
+{
+#define THIS sink_part
+	begin("sink_part", "File `sink.N`, from its first byte.");
+	FIELD(magic)
+	FIELD(index)
+	FIELD(ready_generation)
+	FIELD(active)
+	FIELD(pid)
+	FIELD(breaker)
+	FIELD(breaker_since_ns)
+	FIELD(next_probe_ns)
+	FIELD(failures)
+	FIELD(is_careful)
+	FIELD(sleeping)
+	FIELD(beat_ns)
+	FIELD(reading_log)
+	FIELD(reason)
+	FIELD(trial)
+	FIELD(trial_stream)
+	FIELD(trial_pos)
+	FIELD(late_count)
+	FIELD(notice_count)
+	FIELD(oldest_ns)
+	FIELD(counter)
+	FIELD(notice)
+	FIELD(stream)
+	END
+#undef THIS
+#define THIS sink_stream
+	begin("sink_stream", "Inside `struct sink_part`.");
+	FIELD(done)
+	FIELD(start_seq)
+	FIELD(read_pos)
+	FIELD(reserved)
+	END
+#undef THIS
+#define THIS sink_cursor
+	begin("sink_cursor", "`pos` is the publishing store; a mark is a cache line.");
+	FIELD(pos)
+	FIELD(mark[0].pos)
+	FIELD(mark[0].seq)
+	FIELD(mark[0].outcome)
+	FIELD(mark[1].pos)
+	FIELD(mark[1].seq)
+	FIELD(mark[1].outcome)
 	END
 #undef THIS
 }
@@ -268,6 +331,7 @@ main(void)
 	page_file();
 	slot_file();
 	journal_file();
+	sink_file();
 	dedup_file();
 	small_parts();
 	frame();
