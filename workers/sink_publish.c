@@ -17,6 +17,7 @@
 #include "workers/sink_parts.h"
 
 #include "common/crashpoint.h"
+#include "common/panic.h"
 #include "shm/word.h"
 #include "workers/sink_bell.h"
 
@@ -45,8 +46,10 @@ sink_publish_dead(struct sink *s, const struct sink_event *ev, unsigned attempts
 	(void)snprintf(info.stage, sizeof info.stage, "%s", s->cfg->name);
 	(void)snprintf(info.code, sizeof info.code, "%s", code);
 	(void)snprintf(info.text, sizeof info.text, "%s", text);
+	/* The store holds it in memory until a disk takes it; without memory there
+	 * is nothing left but to begin again from the cursor. */
 	if (deadletter_writer_add(e->dead, &info, bytes_of(ev->frame, ev->h.frame_len)) == -1)
-		worker_error(s->worker, "dead letter: %s", strerror(errno));
+		fatal("a dead letter cannot be kept: %s", strerror(errno));
 	e->is_dead_unsynced = true;
 }
 
