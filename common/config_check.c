@@ -54,7 +54,7 @@ config_check_written_of(const struct config_parser *p, struct subject a, struct 
 	return is_written(p, a) || !is_written(p, b) ? a : b;
 }
 
-static void
+__attribute__((format(printf, 4, 0))) static void
 complain_at(const struct config_parser *p, struct subject s, const struct config_place *place,
     const char *fmt, va_list ap)
 {

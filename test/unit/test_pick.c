@@ -199,6 +199,29 @@ START_TEST(many_pointers_are_found_in_one_pass)
 }
 END_TEST
 
+/* While another pointer keeps the run going. */
+START_TEST(the_first_of_two_members_counts)
+{
+	struct pick *p = pick_new();
+	struct bytes out[4];
+	char why[128];
+
+	ck_assert_int_eq(pick_add(p, "/a", why, sizeof why), 0);
+	ck_assert_int_eq(pick_add(p, "/o/x", why, sizeof why), 1);
+	ck_assert_int_eq(pick_add(p, "/o/y", why, sizeof why), 2);
+	ck_assert_int_eq(pick_add(p, "/last", why, sizeof why), 3);
+	pick_run(p,
+	    BYTES_LIT(
+		"{\"a\":1,\"a\":2,\"o\":{\"x\":3,\"x\":4},\"o\":{\"y\":5},\"a\":6,\"last\":7}"),
+	    out);
+	ck_assert(bytes_is(out[0], BYTES_LIT("1")));
+	ck_assert(bytes_is(out[1], BYTES_LIT("3")));
+	ck_assert_ptr_null(out[2].ptr);
+	ck_assert(bytes_is(out[3], BYTES_LIT("7")));
+	pick_free(p);
+}
+END_TEST
+
 START_TEST(pointers_have_their_limits)
 {
 	struct pick *p = pick_new();
@@ -364,6 +387,7 @@ main(void)
 	tcase_add_test(tc, blocks_of_bytes_make_no_difference);
 	tcase_add_test(tc, a_text_cut_anywhere_gives_slices_of_it_or_nothing);
 	tcase_add_test(tc, many_pointers_are_found_in_one_pass);
+	tcase_add_test(tc, the_first_of_two_members_counts);
 	tcase_add_test(tc, pointers_have_their_limits);
 	tcase_add_test(tc, the_largest_set_finds_all);
 	tcase_add_test(tc, deep_nesting_is_skipped);
