@@ -163,6 +163,9 @@ next_job(struct route *r)
 {
 	struct route_job *job = TAILQ_FIRST(&r->ready);
 
+	/* In order, the one that waits is before all others, due or not. */
+	if (r->is_ordered && r->waiters > 0)
+		return probe_job(r);
 	if (r->sink->breaker.state != BREAKER_CLOSED && !r->is_ordered && job != NULL)
 		for (struct route_job *j = job; j != NULL; j = TAILQ_NEXT(j, link))
 			if (j->failures < job->failures)

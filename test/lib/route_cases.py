@@ -9,17 +9,14 @@ SECRET = b"it is not told to anybody"
 SEED = {"prediction": ("cart_abandoned", "/api/predict/analyze"),
         "analytics": ("cart_updated", "/api/analytics/update"),
         "completion": ("purchase_completed", "/api/completion/trigger")}
-IMPATIENT = """    retry-min 20ms
-    retry-max 100ms
-    breaker-open 100ms
-"""
+IMPATIENT = dict(retry_min="20ms", retry_max="100ms", breaker_open="100ms")
 
 
 def section(name, server, path="/in", more="", **keys):
     url = server if isinstance(server, str) else server.facts()["url"]
-    lines = ["    %s %s" % (k.replace("_", "-"), v) for k, v in keys.items()]
-    return "sink %s\n    kind route\n    server %s%s\n    from oldest\n%s%s%s\n" % (
-        name, url, path, IMPATIENT, more, "\n".join(lines))
+    lines = ["    %s %s" % (k.replace("_", "-"), v) for k, v in {**IMPATIENT, **keys}.items()]
+    return "sink %s\n    kind route\n    server %s%s\n    from oldest\n%s%s\n" % (
+        name, url, path, more, "\n".join(lines))
 
 
 def place(*sections, env=None, **more):
@@ -304,6 +301,18 @@ def one_bad_event_does_not_stop_the_order_for_ever(httpd):
         expect(got.count(20), 8)
 
 
+def a_probe_keeps_the_order_too(httpd):
+    """The breaker tries again long before the event that failed would."""
+    httpd.rules({"contains": '"n": 20,', "times": 2, "status": 500})
+    with place(section("r", httpd, concurrency=1, retry_min="600ms", retry_max="600ms",
+                       breaker_failures=1, breaker_open="20ms"), processes=1) as p:
+        post(p, [event(i, x=1) for i in range(50)])
+        expect(settled(p, "r"), (50, 0, 0))
+        got = [json.loads(b)["metadata"]["n"] for b in bodies(httpd)]
+        expect(got, sorted(got))
+        expect(got.count(20), 3)
+
+
 def what_is_secret_in_a_url_stays_there(httpd):
     httpd.rules({"status": 500, "times": 3})
     with place(section("r", httpd, path="/in?token=swordfish")) as p:
@@ -388,7 +397,8 @@ TESTS = (the_three_routes_get_exactly_their_events, headers_ids_and_traces_go_al
          bad_events_of_a_batch_are_found, a_refusal_of_us_is_not_bisected, packed_lines_arrive,
          a_server_that_says_nothing_is_given_up_and_tried_again,
          not_more_at_a_time_than_was_asked_for, one_at_a_time_keeps_the_order,
-         one_bad_event_does_not_stop_the_order_for_ever, what_is_secret_in_a_url_stays_there,
+         one_bad_event_does_not_stop_the_order_for_ever, a_probe_keeps_the_order_too,
+         what_is_secret_in_a_url_stays_there,
          the_second_server_takes_over, killed_and_started_again_under_load,
          only_whom_our_certificates_vouch_for, what_is_under_way_is_told)
 
