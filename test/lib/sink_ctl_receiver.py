@@ -25,6 +25,9 @@ class Receiver:
             daemon_threads = True
             request_queue_size = 64
 
+            def handle_error(self, *_):
+                pass  # a sink that was killed resets its connections
+
         self.server = Server(("127.0.0.1", port), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
