@@ -241,6 +241,14 @@ take_over(struct late_writer *w, uint64_t published)
 	return 0;
 }
 
+static int
+make_folder(int dirfd)
+{
+	if (mkdirat(dirfd, LATE_LIST_DIR, 0750) == -1)
+		return errno == EEXIST ? 0 : -1;
+	return fsync(dirfd); /* files in a folder without a name are lost */
+}
+
 struct late_writer *
 late_writer_open(int dirfd, uint64_t published, uint64_t *count)
 {
@@ -252,7 +260,7 @@ late_writer_open(int dirfd, uint64_t published, uint64_t *count)
 	w->fd = w->latefd = -1;
 	w->cap = BUFFER_MIN;
 	w->buffer = malloc(w->cap * sizeof *w->buffer);
-	if (w->buffer == NULL || (mkdirat(dirfd, LATE_LIST_DIR, 0750) == -1 && errno != EEXIST))
+	if (w->buffer == NULL || make_folder(dirfd) == -1)
 		goto fail;
 	w->latefd = openat(dirfd, LATE_LIST_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (w->latefd == -1 || take_over(w, published) == -1)
