@@ -59,6 +59,8 @@ extern const char *const stats_sink_outcomes[SINK_OUTCOMES];
 struct stats_row;
 void stats_sink_derived(const struct region *r, int place, unsigned which, struct stats_row *row);
 
+/* The row of one, or ("") of all; nothing when there is none. */
+void stats_sink_table(const struct stats *s, const char *name, struct text_out *out);
 void stats_show_sinks(struct stats *s, const char *arg, struct text_out *out);
 /* The table that follows that of the streams; nothing when there are no sinks. */
 void stats_sink_ledger_table(const struct stats *s, struct text_out *out);

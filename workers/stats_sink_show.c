@@ -66,36 +66,67 @@ cells_breaker(const struct stats *s, const struct stats_sink *sink, struct stats
 			: "now");
 }
 
+static const char *const heads[] = {"<sink", "<kind", "<required", "<state", "<breaker",
+    "<next_probe", "<source", "pending", "bytes", "lag", "delivered", "dead", "skipped", "late",
+    "expired", "corrupt", "failures", "<reason"};
+
+static void
+add_sink(const struct stats *s, const struct stats_sink *sink, struct stats_table *t)
+{
+	stats_table_cell(t, "%s", sink->name);
+	stats_table_cell(
+	    t, "%s", sink->kind < CONFIG_SINK_KINDS ? config_sink_kind_word(sink->kind) : "?");
+	stats_table_cell(t, "%s", sink->is_required ? "yes" : "no");
+	stats_table_cell(t, "%s%s%s", sink->state, sink->is_careful ? ", careful" : "",
+	    sink->is_behind ? ", stops intake" : "");
+	cells_breaker(s, sink, t);
+	stats_table_cell(t, "%s", sink->is_reading_log ? "log" : "ring");
+	cells_lag(s, sink, t);
+	for (int o = 0; o < SINK_OUTCOMES; o++)
+		if (sink->is_known)
+			stats_table_number(t, sink->outcome[o]);
+		else
+			stats_table_cell(t, "-");
+	stats_table_number(t, sink->failures);
+	stats_table_cell(t, "%s", sink->reason[0] == '\0' ? "-" : sink->reason);
+}
+
+static int
+add_sinks(const struct stats *s, const char *name, struct stats_table *t)
+{
+	struct stats_sink sink;
+	int rows = 0;
+
+	for (int at = 0; stats_sink_next(s, &at, &sink);) {
+		if (*name != '\0' && strcmp(name, sink.name) != 0)
+			continue;
+		add_sink(s, &sink, t);
+		rows++;
+	}
+	return rows;
+}
+
+void
+stats_sink_table(const struct stats *s, const char *name, struct text_out *out)
+{
+	struct stats_table t;
+
+	stats_table_begin(&t, HEADS(heads));
+	if (add_sinks(s, name, &t) == 0)
+		text_free(&t.text);
+	else
+		stats_table_end(&t, out);
+}
+
 void
 stats_show_sinks(struct stats *s, const char *arg, struct text_out *out)
 {
-	static const char *const heads[] = {"<sink", "<kind", "<required", "<state", "<breaker",
-	    "<next_probe", "<source", "pending", "bytes", "lag", "delivered", "dead", "skipped",
-	    "late", "expired", "corrupt", "failures", "<reason"};
-	struct stats_sink sink;
 	struct stats_table t;
-	int at = 0, rows = 0;
+	int rows;
 
 	if (!stats_table_begin_as(&t, HEADS(heads), "show sinks", arg, out))
 		return;
-	for (; stats_sink_next(s, &at, &sink); rows++) {
-		stats_table_cell(&t, "%s", sink.name);
-		stats_table_cell(&t, "%s",
-		    sink.kind < CONFIG_SINK_KINDS ? config_sink_kind_word(sink.kind) : "?");
-		stats_table_cell(&t, "%s", sink.is_required ? "yes" : "no");
-		stats_table_cell(&t, "%s%s%s", sink.state, sink.is_careful ? ", careful" : "",
-		    sink.is_behind ? ", stops intake" : "");
-		cells_breaker(s, &sink, &t);
-		stats_table_cell(&t, "%s", sink.is_reading_log ? "log" : "ring");
-		cells_lag(s, &sink, &t);
-		for (int o = 0; o < SINK_OUTCOMES; o++)
-			if (sink.is_known)
-				stats_table_number(&t, sink.outcome[o]);
-			else
-				stats_table_cell(&t, "-");
-		stats_table_number(&t, sink.failures);
-		stats_table_cell(&t, "%s", sink.reason[0] == '\0' ? "-" : sink.reason);
-	}
+	rows = add_sinks(s, "", &t);
 	if (rows == 0 && !t.is_json) {
 		text_free(&t.text);
 		text_add(out, "no sinks\n");
@@ -117,13 +148,13 @@ balance_of(const struct stats_sink *sink)
 void
 stats_sink_ledger_table(const struct stats *s, struct text_out *out)
 {
-	static const char *const heads[] = {"<sink", "put", "delivered", "dead", "skipped", "late",
+	static const char *const columns[] = {"<sink", "put", "delivered", "dead", "skipped", "late",
 	    "expired", "corrupt", "pending", "<ledger"};
 	struct stats_sink sink;
 	struct stats_table t;
 	int at = 0, rows = 0;
 
-	stats_table_begin(&t, HEADS(heads));
+	stats_table_begin(&t, HEADS(columns));
 	for (; stats_sink_next(s, &at, &sink); rows++) {
 		stats_table_cell(&t, "%s", sink.name);
 		stats_table_number(&t, sink.put);

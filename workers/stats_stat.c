@@ -14,6 +14,7 @@
 #include "shm/word.h"
 #include "workers/stats.h"
 #include "workers/stats_rows.h"
+#include "workers/stats_sink.h"
 #include "workers/stats_table.h"
 
 #include <string.h>
@@ -158,6 +159,7 @@ stats_show_stat(struct stats *s, const char *arg, struct text_out *out)
 		while (stats_next(s, &it, &stage))
 			if (stage.role == LAYOUT_ROLE_JOURNAL && stats_is_named(&stage, arg))
 				journal_table(s, &stage, out);
+		stats_sink_table(s, arg, out);
 	}
 	if (out->len == before && *arg != '\0')
 		text_add(

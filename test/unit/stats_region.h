@@ -129,7 +129,7 @@ ask(const char *line)
 }
 
 /* Is there a line that begins with these words, blanks between them? */
-static bool
+static __attribute__((unused)) bool
 has_line(const char *text, const char *words)
 {
 	while (*text != '\0') {
