@@ -11,6 +11,7 @@
  */
 #include "workers/deadletter_index.h"
 
+#include "common/clock.h"
 #include "common/panic.h"
 
 #include <dirent.h>
@@ -168,6 +169,23 @@ file_of(struct deadletter_index_stage *s, uint32_t number)
 	return &s->file[i];
 }
 
+/*
+ * Nothing can have come since it was read.  The size alone does not say so: a torn tail
+ * may have been cut and a record of its length be there now; nor does a time of change
+ * that is younger than the clock's steps.
+ */
+static bool
+is_unchanged(const struct deadletter_index_file *f, const struct stat *st)
+{
+	uint64_t mtime_ns =
+	    (uint64_t)st->st_mtim.tv_sec * CLOCK_NS_PER_S + (uint64_t)st->st_mtim.tv_nsec;
+
+	if (f->is_unlisted || f->size != (uint64_t)st->st_size)
+		return false;
+	return f->off == f->size || (f->mtime_ns == mtime_ns &&
+					clock_wall_ns() - mtime_ns > CLOCK_NS_PER_S);
+}
+
 static int
 look_at_file(struct deadletter_index *ix, struct deadletter_index_stage *s, const char *name)
 {
@@ -181,8 +199,9 @@ look_at_file(struct deadletter_index *ix, struct deadletter_index_stage *s, cons
 	if ((f = file_of(s, number)) == NULL)
 		return -1;
 	f->is_there = true;
-	if (f->size == (uint64_t)st.st_size && !f->is_unlisted)
+	if (is_unchanged(f, &st))
 		return 0;
+	f->mtime_ns = (uint64_t)st.st_mtim.tv_sec * CLOCK_NS_PER_S + (uint64_t)st.st_mtim.tv_nsec;
 	if ((uint64_t)st.st_size < f->off)
 		cut_entries(ix, f, (uint64_t)st.st_size);
 	ix->bytes += (uint64_t)st.st_size - f->size;

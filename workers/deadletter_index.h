@@ -56,6 +56,7 @@ struct deadletter_index_file {
 	bool is_there;	  /* seen by the last listing */
 	bool is_unlisted; /* read in part, for want of entries */
 	uint64_t size;	  /* when it was read */
+	uint64_t mtime_ns;
 	uint64_t off;	  /* read up to here */
 	uint64_t bad_bytes;
 	uint64_t newest_ns;

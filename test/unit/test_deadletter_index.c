@@ -321,6 +321,32 @@ START_TEST(what_the_writer_took_back_is_forgotten)
 }
 END_TEST
 
+START_TEST(a_record_in_the_place_of_a_torn_tail_of_its_length_is_found)
+{
+	static uint8_t tail[4096];
+	char path[96];
+	struct stat st;
+	off_t before;
+	int fd;
+
+	write_records("a", 100, 101);
+	(void)snprintf(path, sizeof path, "%s/deadletter/a/00000001.dead", dir);
+	ck_assert_int_eq(stat(path, &st), 0);
+	before = st.st_size;
+	write_records("a", 101, 102);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(truncate(path, before), 0);
+	fd = open(path, O_WRONLY | O_APPEND);
+	ck_assert_int_eq(write(fd, tail, (size_t)(st.st_size - before)), st.st_size - before);
+	close(fd);
+	ck_assert_int_eq(deadletter_index_refresh(&ix), 0);
+	ck_assert_uint_eq(ix.n, 1);
+	write_records("a", 101, 102);
+	ck_assert_int_eq(deadletter_index_refresh(&ix), 0);
+	ck_assert_uint_eq(ix.n, 2);
+}
+END_TEST
+
 START_TEST(more_than_the_limit_is_listed_when_others_have_gone)
 {
 	ix.max = 10;
@@ -453,6 +479,7 @@ main(void)
 	tcase_add_test(t, a_failed_sync_marks_nothing_and_the_next_try_does);
 	tcase_add_test(t, marks_of_files_that_are_gone_are_compacted_away);
 	tcase_add_test(t, what_the_writer_took_back_is_forgotten);
+	tcase_add_test(t, a_record_in_the_place_of_a_torn_tail_of_its_length_is_found);
 	tcase_add_test(t, more_than_the_limit_is_listed_when_others_have_gone);
 	tcase_add_test(t, old_ones_expire);
 	tcase_add_test(t, a_record_as_json_is_one_line);
