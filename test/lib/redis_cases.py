@@ -234,6 +234,25 @@ def two_instances_deliver_each_event_once():
         print("  late: %d and %d" % tuple(late))
 
 
+def what_the_node_itself_forgot_redis_remembers():
+    """The table in shared memory is too small: equal events get through it, and find a claim
+    of this instance, but of another position."""
+    with servers.Redis() as r, Place(sections=sinks(r.port, r.port)) as p, Resp(r.port) as c:
+        text = open(p.conf).read()
+        assert "table 4m" in text
+        open(p.conf, "w").write(text.replace("table 4m", "table 64k"))
+        p.start()
+        path = own_events(p, "m", 30000)
+        again = [sent(p, 30000, path)["accepted"] for _ in range(2)]
+        put = json.loads(p.ctl("ledger", "--json"))["put"]
+        assert put > 31000, put
+        passed(p, put)
+        expect(number(p, "claims", "late-duplicate"), put - 30000)
+        wait_for(lambda: number(p, "out", "late-duplicate") == put - 30000, "the second sink")
+        once(c.entries(), 30000)
+        print("  put %d, accepted %r" % (put, again))
+
+
 def one_dies_after_its_claims_and_its_restart_delivers():
     with servers.Redis() as r, servers.Redis() as out, place(
             sinks(r.port, out.port, "", QUICK)) as a, place(
