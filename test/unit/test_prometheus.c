@@ -48,6 +48,7 @@ START_TEST(each_counter_has_help_and_type)
 	for (size_t i = 0; i < n; i++) {
 		const char *prefix = rows[i].owner == COUNTER_OWNER_STREAM ? ""
 		    : rows[i].owner == COUNTER_OWNER_JOURNAL		   ? "journal_"
+		    : rows[i].owner == COUNTER_OWNER_SINK		   ? "sink_"
 									   : "process_";
 		const char *suffix = rows[i].nature == COUNTER_COUNT ? "_total"
 		    : rows[i].nature == COUNTER_AGE		     ? "_time_seconds"
