@@ -172,9 +172,9 @@ job_waits(struct route *r, struct route_job *job, uint64_t ms)
 	struct route_job *before;
 
 	job->due_ns = clock_mono_ns() + ms * CLOCK_NS_PER_MS;
-	TAILQ_FOREACH_REVERSE(before, &r->waiting, route_jobs, link)
-		if (before->due_ns <= job->due_ns)
-			break;
+	before = TAILQ_LAST(&r->waiting, route_jobs);
+	while (before != NULL && before->due_ns > job->due_ns)
+		before = TAILQ_PREV(before, route_jobs, link);
 	if (before == NULL)
 		TAILQ_INSERT_HEAD(&r->waiting, job, link);
 	else
