@@ -119,7 +119,8 @@ kafka_start(struct sink *s)
 	k->queue_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (k->queue_fd == -1)
 		fatal("no eventfd for sink %s: %s", s->cfg->name, strerror(errno));
-	k->queue_event = event_new(s->base, k->queue_fd, EV_READ | EV_PERSIST, queue_is_readable, k);
+	k->queue_event =
+	    event_new(s->base, k->queue_fd, EV_READ | EV_PERSIST, queue_is_readable, k);
 	k->work_event = event_new(s->base, k->work.fd, EV_READ | EV_PERSIST, job_is_done, k);
 	if (k->queue_event == NULL || k->work_event == NULL ||
 	    event_add(k->queue_event, NULL) == -1 || event_add(k->work_event, NULL) == -1)
@@ -135,8 +136,8 @@ static bool
 may_take(struct kafka *k, const struct sink_event *e)
 {
 	return k->state == KAFKA_RUNNING && !k->is_again && !k->is_renewing &&
-	    !k->s->breaker.is_forced_open && kafka_window_fits(&k->window, e->ticket) &&
-	    (!kafka_has_tx(k) || !kafka_tx_is_barred(k));
+	       !k->s->breaker.is_forced_open && kafka_window_fits(&k->window, e->ticket) &&
+	       (!kafka_has_tx(k) || !kafka_tx_is_barred(k));
 }
 
 static enum sink_take
@@ -239,15 +240,15 @@ kafka_command(struct sink *s, const char *line, struct text_out *out)
 }
 
 const struct sink_ops kafka_sink_ops = {
-	.kind = "kafka",
-	.open_early = kafka_open_early,
-	.start = kafka_start,
-	.take = kafka_take,
-	.flush = kafka_flush,
-	.attempt = kafka_attempt,
-	.resume_at = kafka_resume_at,
-	.tick = kafka_tick,
-	.stop = kafka_stop,
-	.command = kafka_command,
-	.help = "show kafka\t\tproducer, queues, topics, transactions, last error\n",
+    .kind = "kafka",
+    .open_early = kafka_open_early,
+    .start = kafka_start,
+    .take = kafka_take,
+    .flush = kafka_flush,
+    .attempt = kafka_attempt,
+    .resume_at = kafka_resume_at,
+    .tick = kafka_tick,
+    .stop = kafka_stop,
+    .command = kafka_command,
+    .help = "show kafka\t\tproducer, queues, topics, transactions, last error\n",
 };

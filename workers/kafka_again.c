@@ -32,8 +32,8 @@ kafka_again_start(struct kafka *k)
 
 /* It can never be sent: tell, and let the dead letter become durable first. */
 static void
-give_up(struct kafka *k, uint64_t ticket, struct kafka_slot *slot, const char *code,
-    const char *text)
+give_up(
+    struct kafka *k, uint64_t ticket, struct kafka_slot *slot, const char *code, const char *text)
 {
 	if (!slot->is_replay)
 		kafka_tx_bar(k, slot->stream, slot->end);

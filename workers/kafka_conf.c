@@ -27,27 +27,27 @@ static const struct {
 	const char *name;
 	const char *instead;
 } refused[] = {
-	{ "bootstrap.servers", "use `server HOST:PORT`" },
-	{ "metadata.broker.list", "use `server HOST:PORT`" },
-	{ "enable.idempotence", "the sink always writes idempotently" },
-	{ "acks", "the sink always waits for all replicas in sync" },
-	{ "request.required.acks", "the sink always waits for all replicas in sync" },
-	{ "transactional.id", "use `exactly-once yes`" },
-	{ "message.timeout.ms", "an event is never given up because of time" },
-	{ "delivery.timeout.ms", "an event is never given up because of time" },
-	{ "message.send.max.retries", "an event is never given up because of retries" },
-	{ "retries", "an event is never given up because of retries" },
-	{ "compression.codec", "use `compression`" },
-	{ "compression.type", "use `compression`" },
-	{ "queue.buffering.max.messages", "use `in-flight`" },
-	{ "batch.num.messages", "use `batch-events`" },
-	{ "batch.size", "use `batch-bytes`" },
-	{ "linger.ms", "use `linger`" },
-	{ "queue.buffering.max.ms", "use `linger`" },
-	{ "delivery.report.only.error", "the sink needs every report" },
-	{ "enabled_events", "events are the sink's own" },
-	{ "log.queue", "the log is the sink's own" },
-	{ "plugin.library.paths", "plugins are not loaded" },
+    {"bootstrap.servers", "use `server HOST:PORT`"},
+    {"metadata.broker.list", "use `server HOST:PORT`"},
+    {"enable.idempotence", "the sink always writes idempotently"},
+    {"acks", "the sink always waits for all replicas in sync"},
+    {"request.required.acks", "the sink always waits for all replicas in sync"},
+    {"transactional.id", "use `exactly-once yes`"},
+    {"message.timeout.ms", "an event is never given up because of time"},
+    {"delivery.timeout.ms", "an event is never given up because of time"},
+    {"message.send.max.retries", "an event is never given up because of retries"},
+    {"retries", "an event is never given up because of retries"},
+    {"compression.codec", "use `compression`"},
+    {"compression.type", "use `compression`"},
+    {"queue.buffering.max.messages", "use `in-flight`"},
+    {"batch.num.messages", "use `batch-events`"},
+    {"batch.size", "use `batch-bytes`"},
+    {"linger.ms", "use `linger`"},
+    {"queue.buffering.max.ms", "use `linger`"},
+    {"delivery.report.only.error", "the sink needs every report"},
+    {"enabled_events", "events are the sink's own"},
+    {"log.queue", "the log is the sink's own"},
+    {"plugin.library.paths", "plugins are not loaded"},
 };
 
 static int
@@ -58,7 +58,8 @@ set(rd_kafka_conf_t *conf, const char *name, const char *value, char *why, size_
 	if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK)
 		return 0;
 	snprintf(why, size,
-	    "option %s: %s: correct it or take it out (CONFIGURATION.md of librdkafka %s lists them)",
+	    "option %s: %s: correct it or take it out (CONFIGURATION.md of librdkafka %s lists "
+	    "them)",
 	    name, text, rd_kafka_version_str());
 	return -1;
 }
@@ -114,9 +115,9 @@ set_option(rd_kafka_conf_t *conf, const char *line, char *why, size_t size)
 {
 	/* Files that the stages' user need not be able to read. */
 	static const char *const file[][2] = {
-		{ "ssl.ca.location", "ssl.ca.pem" },
-		{ "ssl.key.location", "ssl.key.pem" },
-		{ "ssl.certificate.location", "ssl.certificate.pem" },
+	    {"ssl.ca.location", "ssl.ca.pem"},
+	    {"ssl.key.location", "ssl.key.pem"},
+	    {"ssl.certificate.location", "ssl.certificate.pem"},
 	};
 	size_t len = strcspn(line, " \t");
 	const char *value = line + len + strspn(line + len, " \t");
@@ -232,14 +233,14 @@ set_promises(rd_kafka_conf_t *conf, const struct config_sink *cfg, const char *t
 	if (transactional_id[0] != '\0' &&
 	    set(conf, "transactional.id", transactional_id, why, size) == -1)
 		return -1;
-	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR |
-					   RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
+	rd_kafka_conf_set_events(conf,
+	    RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_STATS);
 	return 0;
 }
 
 rd_kafka_conf_t *
-kafka_conf_producer(const struct config_sink *cfg, const char *transactional_id, char *why,
-    size_t size)
+kafka_conf_producer(
+    const struct config_sink *cfg, const char *transactional_id, char *why, size_t size)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
@@ -270,6 +271,8 @@ kafka_conf_consumer(const struct config_sink *cfg, char *why, size_t size)
 	}
 	if (set(conf, "isolation.level", "read_committed", why, size) == -1 ||
 	    set(conf, "enable.partition.eof", "true", why, size) == -1 ||
+	    /* The end of the topic is what we wait for. */
+	    set(conf, "fetch.wait.max.ms", "10", why, size) == -1 ||
 	    set(conf, "log.queue", "true", why, size) == -1)
 		goto bad;
 	return conf;

@@ -28,8 +28,8 @@
 #define KAFKA_CONF_SPARE 16
 
 /* NULL with a line in why that says what to do.  transactional_id: "" without. */
-rd_kafka_conf_t *kafka_conf_producer(const struct config_sink *cfg, const char *transactional_id,
-    char *why, size_t size);
+rd_kafka_conf_t *kafka_conf_producer(
+    const struct config_sink *cfg, const char *transactional_id, char *why, size_t size);
 /* For reading back positions. */
 rd_kafka_conf_t *kafka_conf_consumer(const struct config_sink *cfg, char *why, size_t size);
 

@@ -38,18 +38,18 @@
 
 #include <librdkafka/rdkafka.h>
 
-#define KAFKA_TEXT_SIZE	   512
-#define KAFKA_BREAK_NS	   (3 * CLOCK_NS_PER_S) /* for what is on its way */
-#define KAFKA_AGAIN_BUDGET 2000 /* events sent again in one turn */
-#define KAFKA_CALL_MS	   1000 /* one blocking call of the helper thread */
+#define KAFKA_TEXT_SIZE    512
+#define KAFKA_BREAK_NS     (3 * CLOCK_NS_PER_S) /* for what is on its way */
+#define KAFKA_AGAIN_BUDGET 2000                 /* events sent again in one turn */
+#define KAFKA_CALL_MS      1000                 /* one blocking call of the helper thread */
 
 enum kafka_state {
 	KAFKA_CLOSED = 0, /* no producer: attempt() makes one */
-	KAFKA_OPENING,	  /* transactions: fencing predecessors, reading positions */
+	KAFKA_OPENING,    /* transactions: fencing predecessors, reading positions */
 	KAFKA_RUNNING,
 	KAFKA_COMMITTING, /* a transaction ends */
-	KAFKA_BREAKING,	  /* nothing new is sent; answers on their way are waited for */
-	KAFKA_CLOSING,	  /* the producer ends */
+	KAFKA_BREAKING,   /* nothing new is sent; answers on their way are waited for */
+	KAFKA_CLOSING,    /* the producer ends */
 };
 
 /* What a job of the helper thread works on and says. */
@@ -66,7 +66,7 @@ struct kafka_job {
 
 struct kafka_stats { /* of librdkafka, every 10 s */
 	uint64_t at_ns;
-	uint64_t messages, bytes;	/* waiting in the producer */
+	uint64_t messages, bytes;       /* waiting in the producer */
 	uint64_t tx_bytes, tx_messages; /* sent, since it was made */
 	uint64_t requests;
 };
@@ -98,13 +98,13 @@ struct kafka {
 	uint64_t outstanding; /* messages without a report, the positions record too */
 	uint64_t progress_ns; /* CLOCK_MONOTONIC of the last report, or of waiting's begin */
 	uint64_t run_events, run_bytes; /* reports of this turn */
-	bool is_again;		     /* the window holds what is to be sent again */
-	uint64_t again_at;	     /* from this ticket on */
-	bool is_alone;		     /* a suspect is on its way, and nothing else */
-	bool is_reported;	     /* one failure is said for each attempt */
-	bool has_failed;	     /* and no success since */
-	bool wants_open;	     /* open as soon as closed */
-	bool is_renewing;	     /* all is well; the producer is worn */
+	bool is_again;                  /* the window holds what is to be sent again */
+	uint64_t again_at;              /* from this ticket on */
+	bool is_alone;                  /* a suspect is on its way, and nothing else */
+	bool is_reported;               /* one failure is said for each attempt */
+	bool has_failed;                /* and no success since */
+	bool wants_open;                /* open as soon as closed */
+	bool is_renewing;               /* all is well; the producer is worn */
 	uint64_t break_until_ns;
 
 	/* Transactions. */
@@ -115,7 +115,7 @@ struct kafka {
 	uint64_t tx_events, tx_bytes;
 	struct kafka_positions next;  /* with what was taken */
 	struct kafka_positions known; /* committed */
-	bool has_barrier; /* a dead letter must be durable before positions pass it */
+	bool has_barrier;             /* a dead letter must be durable before positions pass it */
 	uint32_t barrier_stream;
 	uint64_t barrier_end;
 
@@ -155,14 +155,14 @@ void kafka_producer_stop(struct kafka *k);
 
 enum kafka_send {
 	KAFKA_SEND_OK = 0,
-	KAFKA_SEND_FULL,   /* the producer's queue is */
+	KAFKA_SEND_FULL,    /* the producer's queue is */
 	KAFKA_SEND_REFUSED, /* this event can never be sent; *error says why */
-	KAFKA_SEND_BROKEN, /* the producer cannot; kafka_producer_break() was called */
+	KAFKA_SEND_BROKEN,  /* the producer cannot; kafka_producer_break() was called */
 };
 /* Fatal when the section makes no sense. */
 void kafka_send_start(struct kafka *k);
-enum kafka_send kafka_send_event(struct kafka *k, const struct sink_event *e,
-    rd_kafka_resp_err_t *error);
+enum kafka_send kafka_send_event(
+    struct kafka *k, const struct sink_event *e, rd_kafka_resp_err_t *error);
 
 /* kafka_again.c: what was not answered, once more and in order. */
 void kafka_again_start(struct kafka *k);

@@ -69,7 +69,7 @@ kafka_positions_read(struct kafka_positions *p, struct bytes text)
 			memset(p, 0, sizeof *p);
 			return false;
 		}
-		p->at[stream] = (struct kafka_place){ pos, seq };
+		p->at[stream] = (struct kafka_place){pos, seq};
 	}
 	return true;
 }

@@ -26,7 +26,7 @@
 #include "common/bytes.h"
 
 #define KAFKA_POSITIONS_STREAMS 256
-#define KAFKA_POSITIONS_SIZE	(32 + KAFKA_POSITIONS_STREAMS * 48)
+#define KAFKA_POSITIONS_SIZE    (32 + KAFKA_POSITIONS_STREAMS * 48)
 
 struct kafka_place {
 	uint64_t pos; /* 0: nothing is known of this stream */

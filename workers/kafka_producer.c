@@ -65,9 +65,9 @@ kafka_producer_open(struct kafka *k)
 		return;
 	}
 	k->state = KAFKA_OPENING;
-	k->job = (struct kafka_job){ .producer = k->producer,
-		.consumer_conf = rd_kafka_conf_dup(k->consumer_conf),
-		.work = &k->work };
+	k->job = (struct kafka_job){.producer = k->producer,
+	    .consumer_conf = rd_kafka_conf_dup(k->consumer_conf),
+	    .work = &k->work};
 	strlcpy(k->job.topic, k->positions_topic, sizeof k->job.topic);
 	kafka_work_post(&k->work, kafka_tx_open_job, &k->job);
 }
@@ -84,7 +84,8 @@ report(struct kafka *k, enum kafka_class class, const char *text)
 	k->is_reported = k->has_failed = true;
 	if (class == KAFKA_CLASS_FENCED)
 		sink_misconfigured(k->s,
-		    "fenced: another producer uses %s; does a copy of this state run elsewhere? (%s)",
+		    "fenced: another producer uses %s; does a copy of this state run elsewhere? "
+		    "(%s)",
 		    k->transactional_id, text);
 	else if (class == KAFKA_CLASS_SETUP)
 		sink_misconfigured(k->s, "%s", text);
@@ -136,13 +137,14 @@ kafka_producer_break(struct kafka *k, enum kafka_class class, const char *fmt, .
 		k->wants_open = true;
 		strlcpy(k->last_error, text, sizeof k->last_error);
 		k->last_error_ns = clock_wall_ns();
-		log_line(LOG_LEVEL_INFO, "records are sent one by one to find the bad ones: %s", text);
+		log_line(
+		    LOG_LEVEL_INFO, "records are sent one by one to find the bad ones: %s", text);
 	} else
 		report(k, class, text);
-	(void)rd_kafka_purge(k->producer,
-	    RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING |
-		/* Of a transaction that comes to nothing no answer is of interest. */
-		(kafka_has_tx(k) ? RD_KAFKA_PURGE_F_INFLIGHT : 0));
+	(void)rd_kafka_purge(
+	    k->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING |
+			     /* Of a transaction that comes to nothing no answer is of interest. */
+			     (kafka_has_tx(k) ? RD_KAFKA_PURGE_F_INFLIGHT : 0));
 	kafka_work_cancel(&k->work);
 }
 
@@ -153,8 +155,8 @@ close_job(void *arg)
 {
 	struct kafka_job *job = arg;
 
-	(void)rd_kafka_purge(job->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-						RD_KAFKA_PURGE_F_NON_BLOCKING);
+	(void)rd_kafka_purge(job->producer,
+	    RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
 	rd_kafka_destroy_flags(job->producer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
@@ -165,7 +167,7 @@ begin_close(struct kafka *k)
 	rd_kafka_queue_io_event_enable(k->queue, -1, NULL, 0);
 	rd_kafka_queue_destroy(k->queue);
 	k->queue = NULL;
-	k->job = (struct kafka_job){ .producer = k->producer, .work = &k->work };
+	k->job = (struct kafka_job){.producer = k->producer, .work = &k->work};
 	k->producer = NULL;
 	k->outstanding = 0;
 	k->is_alone = k->in_tx = k->is_committed = false;
@@ -239,8 +241,8 @@ kafka_producer_settle(struct kafka *k, uint64_t now_ns)
 		kafka_tx_finish(k);
 	if (k->state == KAFKA_RUNNING) {
 		kafka_again_go_on(k);
-		if (k->state == KAFKA_RUNNING && kafka_topics_is_worn(&k->topics) &&
-		    !k->in_tx && !k->is_again) {
+		if (k->state == KAFKA_RUNNING && kafka_topics_is_worn(&k->topics) && !k->in_tx &&
+		    !k->is_again) {
 			/* Nothing new until all is answered. */
 			k->is_renewing = true;
 			if (k->outstanding == 0) {

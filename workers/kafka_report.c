@@ -24,7 +24,7 @@
 #include <string.h>
 
 #define MESSAGES_AT_ONCE 256
-#define EVENTS_A_TURN	 64
+#define EVENTS_A_TURN    64
 
 void
 kafka_report_finish(struct kafka *k)
@@ -57,8 +57,8 @@ refused(struct kafka *k, const rd_kafka_message_t *m, uint64_t ticket, struct ka
 		slot->was_suspect = true;
 		k->suspects++;
 	}
-	kafka_producer_break(k, class, "topic %s: %s", rd_kafka_topic_name(m->rkt),
-	    rd_kafka_err2str(m->err));
+	kafka_producer_break(
+	    k, class, "topic %s: %s", rd_kafka_topic_name(m->rkt), rd_kafka_err2str(m->err));
 }
 
 static void

@@ -82,7 +82,7 @@ plain(struct kafka *k, struct bytes raw)
 	struct bytes out;
 
 	if (raw.len == 0 || (raw.len == 4 && memcmp(raw.ptr, "null", 4) == 0))
-		return (struct bytes){ NULL, 0 };
+		return (struct bytes){NULL, 0};
 	if (!pick_is_string(raw))
 		return raw;
 	if (raw.len > k->scratch_size) {
@@ -101,7 +101,7 @@ key_of(struct kafka *k, const struct sink_event *e)
 	if (k->is_user_key)
 		return plain(k, sink_event_value(e, e->h.user_id));
 	if (k->pick == NULL)
-		return (struct bytes){ NULL, 0 };
+		return (struct bytes){NULL, 0};
 	pick_run(k->pick, e->body, &raw);
 	return plain(k, raw);
 }
@@ -111,23 +111,21 @@ produce_with_headers(struct kafka *k, rd_kafka_topic_t *topic, const struct sink
     struct bytes key, struct bytes type, void *opaque)
 {
 	char receipt[RECEIPT_SIZE];
-	int n = snprintf(receipt, sizeof receipt, "%s:%u:%" PRIu64, k->s->instance, e->h.stream,
-	    e->h.pos);
+	int n = snprintf(
+	    receipt, sizeof receipt, "%s:%u:%" PRIu64, k->s->instance, e->h.stream, e->h.pos);
 	rd_kafka_resp_err_t r = RD_KAFKA_RESP_ERR_NO_ERROR;
 	rd_kafka_error_t *error;
 	rd_kafka_vu_t vu[9] = {
-		{ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic },
-		{ .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA },
-		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
-		{ .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque },
-		{ .vtype = RD_KAFKA_VTYPE_VALUE,
-		    .u.mem = { (void *)(uintptr_t)e->body.ptr, e->body.len } },
-		{ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)(uintptr_t)key.ptr, key.len } },
-		{ .vtype = RD_KAFKA_VTYPE_HEADER, .u.header = { "receipt", receipt, n } },
-		{ .vtype = RD_KAFKA_VTYPE_HEADER,
-		    .u.header = { "content-type", "application/json", 16 } },
-		{ .vtype = RD_KAFKA_VTYPE_HEADER,
-		    .u.header = { "eventType", type.ptr, (ssize_t)type.len } },
+	    {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
+	    {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA},
+	    {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+	    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque},
+	    {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)e->body.ptr, e->body.len}},
+	    {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)key.ptr, key.len}},
+	    {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"receipt", receipt, n}},
+	    {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"content-type", "application/json", 16}},
+	    {.vtype = RD_KAFKA_VTYPE_HEADER,
+		.u.header = {"eventType", type.ptr, (ssize_t)type.len}},
 	};
 
 	error = rd_kafka_produceva(k->producer, vu, type.ptr == NULL ? 8 : 9);
@@ -145,8 +143,8 @@ refused(struct kafka *k, const char *topic, rd_kafka_resp_err_t error)
 		return KAFKA_SEND_FULL;
 	if (kafka_class_of(error) == KAFKA_CLASS_RECORD)
 		return KAFKA_SEND_REFUSED;
-	kafka_producer_break(k, kafka_class_of(error), "topic %s: %s", topic,
-	    rd_kafka_err2str(error));
+	kafka_producer_break(
+	    k, kafka_class_of(error), "topic %s: %s", topic, rd_kafka_err2str(error));
 	return KAFKA_SEND_BROKEN;
 }
 
@@ -163,7 +161,8 @@ kafka_send_event(struct kafka *k, const struct sink_event *e, rd_kafka_resp_err_
 	struct bytes key;
 
 	if (name[0] == '\0') {
-		len = topic_of(k->topic, raw_type, sink_event_value(e, e->h.user_id), e->body, made);
+		len =
+		    topic_of(k->topic, raw_type, sink_event_value(e, e->h.user_id), e->body, made);
 		name = made;
 	} else
 		len = strlen(name);
@@ -174,7 +173,7 @@ kafka_send_event(struct kafka *k, const struct sink_event *e, rd_kafka_resp_err_
 	}
 	if (k->cfg->headers) {
 		char short_type[256];
-		struct bytes type = { NULL, 0 };
+		struct bytes type = {NULL, 0};
 
 		/* Key and type are unescaped into the same place, one after the other. */
 		if (!pick_is_string(raw_type) ||
@@ -184,11 +183,11 @@ kafka_send_event(struct kafka *k, const struct sink_event *e, rd_kafka_resp_err_
 		*error = produce_with_headers(k, topic, e, key, type, opaque);
 	} else {
 		key = key_of(k, e);
-		*error = rd_kafka_produce(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
-			     (void *)(uintptr_t)e->body.ptr, e->body.len, key.ptr, key.len,
-			     opaque) == 0
-		    ? RD_KAFKA_RESP_ERR_NO_ERROR
-		    : rd_kafka_last_error();
+		*error =
+		    rd_kafka_produce(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
+			(void *)(uintptr_t)e->body.ptr, e->body.len, key.ptr, key.len, opaque) == 0
+			? RD_KAFKA_RESP_ERR_NO_ERROR
+			: rd_kafka_last_error();
 	}
 	if (*error != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return refused(k, name, *error);

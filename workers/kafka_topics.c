@@ -52,6 +52,12 @@ kafka_topics_free(struct kafka_topics *t)
 	t->at = NULL;
 }
 
+static bool
+is_named(const struct kafka_topic *topic, const char *name, size_t len)
+{
+	return topic->len == len && memcmp(topic->name, name, len) == 0;
+}
+
 static void
 unlink_topic(struct kafka_topics *t, int i)
 {
@@ -83,16 +89,24 @@ place_for(struct kafka_topics *t)
 rd_kafka_topic_t *
 kafka_topics_get(struct kafka_topics *t, rd_kafka_t *producer, const char *name, size_t len)
 {
-	uint32_t hash = hash_of(name, len);
-	int16_t *head = &t->head[hash % KAFKA_TOPICS_HEADS];
 	rd_kafka_topic_t *handle;
+	uint32_t hash;
+	int16_t *head;
 	int i;
 
+	/* Mostly it is the one of the event before. */
+	if (t->last < t->n && is_named(&t->at[t->last], name, len)) {
+		t->at[t->last].used = ++t->uses;
+		return t->at[t->last].handle;
+	}
+	hash = hash_of(name, len);
+	head = &t->head[hash % KAFKA_TOPICS_HEADS];
 	for (i = *head; i >= 0; i = t->at[i].next) {
 		struct kafka_topic *topic = &t->at[i];
 
-		if (topic->hash == hash && topic->len == len && memcmp(topic->name, name, len) == 0) {
+		if (topic->hash == hash && is_named(topic, name, len)) {
 			topic->used = ++t->uses;
+			t->last = i;
 			return topic->handle;
 		}
 	}
@@ -108,6 +122,7 @@ kafka_topics_get(struct kafka_topics *t, rd_kafka_t *producer, const char *name,
 	t->at[i].used = ++t->uses;
 	t->at[i].next = *head;
 	*head = (int16_t)i;
+	t->last = i;
 	t->made++;
 	return handle;
 }

@@ -39,6 +39,7 @@ struct kafka_topic {
 
 struct kafka_topics {
 	int n;
+	int last;      /* used last */
 	uint64_t made; /* since the producer was made */
 	uint64_t uses;
 	uint64_t closed;
@@ -53,8 +54,8 @@ void kafka_topics_free(struct kafka_topics *t);
 
 /* Valid until the next call.  name: NUL-terminated, at most 249 bytes.  NULL:
  * rd_kafka_last_error() says why. */
-rd_kafka_topic_t *kafka_topics_get(struct kafka_topics *t, rd_kafka_t *producer,
-    const char *name, size_t len);
+rd_kafka_topic_t *kafka_topics_get(
+    struct kafka_topics *t, rd_kafka_t *producer, const char *name, size_t len);
 
 static inline bool
 kafka_topics_is_worn(const struct kafka_topics *t)

@@ -47,8 +47,8 @@ kafka_tx_start(struct kafka *k)
 		return;
 	for (int i = 0; i < 16; i++)
 		snprintf(uuid + 2 * i, 3, "%02x", k->s->uuid[i]);
-	snprintf(k->transactional_id, sizeof k->transactional_id, "sluice-%s-%s", uuid,
-	    k->cfg->name);
+	snprintf(
+	    k->transactional_id, sizeof k->transactional_id, "sluice-%s-%s", uuid, k->cfg->name);
 	snprintf(k->positions_topic, sizeof k->positions_topic, "sluice-positions.%s.%s", uuid,
 	    k->cfg->name);
 	k->positions_text = xcalloc(1, KAFKA_POSITIONS_SIZE);
@@ -104,8 +104,8 @@ make_topic(struct kafka_job *job)
 		(void)rd_kafka_NewTopic_set_config(topic, "cleanup.policy", "compact");
 		(void)rd_kafka_NewTopic_set_config(topic, "segment.bytes", "16777216");
 		(void)rd_kafka_NewTopic_set_config(topic, "min.cleanable.dirty.ratio", "0.1");
-		(void)rd_kafka_AdminOptions_set_request_timeout(options, 10 * KAFKA_CALL_MS, text,
-		    sizeof text);
+		(void)rd_kafka_AdminOptions_set_request_timeout(
+		    options, 10 * KAFKA_CALL_MS, text, sizeof text);
 		rd_kafka_CreateTopics(job->producer, &topic, 1, options, queue);
 		ev = rd_kafka_queue_poll(queue, 11 * KAFKA_CALL_MS);
 		if (ev != NULL)
@@ -167,8 +167,8 @@ read_positions(struct kafka_job *job, rd_kafka_t *consumer)
 
 	/* A topic that was just made is not known everywhere at once. */
 	for (int i = 0; i < TOPIC_TRIES && !kafka_work_is_ending(job->work); i++) {
-		e = rd_kafka_query_watermark_offsets(consumer, job->topic, 0, &low, &high,
-		    KAFKA_CALL_MS);
+		e = rd_kafka_query_watermark_offsets(
+		    consumer, job->topic, 0, &low, &high, KAFKA_CALL_MS);
 		if (e == RD_KAFKA_RESP_ERR_NO_ERROR)
 			break;
 		(void)usleep(100000);
@@ -256,7 +256,7 @@ kafka_tx_note(struct kafka *k, const struct sink_event *e)
 	k->tx_bytes += e->body.len;
 	/* A replayed event is behind us; it says nothing about where we are. */
 	if (!e->is_replay && e->h.stream < KAFKA_POSITIONS_STREAMS)
-		k->next.at[e->h.stream] = (struct kafka_place){ e->end, e->h.seq + 1 };
+		k->next.at[e->h.stream] = (struct kafka_place){e->end, e->h.seq + 1};
 }
 
 void
@@ -267,21 +267,21 @@ kafka_tx_end(struct kafka *k)
 
 	if (k->state != KAFKA_RUNNING || !k->in_tx)
 		return;
-	topic = kafka_topics_get(&k->topics, k->producer, k->positions_topic,
-	    strlen(k->positions_topic));
+	topic = kafka_topics_get(
+	    &k->topics, k->producer, k->positions_topic, strlen(k->positions_topic));
 	len = kafka_positions_print(&k->next, k->positions_text);
 	if (topic == NULL || rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, k->positions_text, len,
 				 k->transactional_id, strlen(k->transactional_id), NULL) == -1) {
 		rd_kafka_resp_err_t e = rd_kafka_last_error();
 
-		kafka_producer_break(k, kafka_class_of(e), "topic %s: %s", k->positions_topic,
-		    rd_kafka_err2str(e));
+		kafka_producer_break(
+		    k, kafka_class_of(e), "topic %s: %s", k->positions_topic, rd_kafka_err2str(e));
 		return;
 	}
 	k->outstanding++;
 	k->state = KAFKA_COMMITTING;
 	k->is_committed = false;
-	k->job = (struct kafka_job){ .producer = k->producer, .work = &k->work };
+	k->job = (struct kafka_job){.producer = k->producer, .work = &k->work};
 	CRASHPOINT("kafka-commit");
 	kafka_work_post(&k->work, commit_job, &k->job);
 }

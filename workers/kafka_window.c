@@ -22,7 +22,7 @@ kafka_window_init(struct kafka_window *w, uint64_t max)
 
 	while (size < max)
 		size <<= 1;
-	*w = (struct kafka_window){ .mask = size - 1, .max = max };
+	*w = (struct kafka_window){.mask = size - 1, .max = max};
 	w->slot = xcalloc(size, sizeof *w->slot);
 }
 
@@ -30,7 +30,7 @@ void
 kafka_window_free(struct kafka_window *w)
 {
 	free(w->slot);
-	*w = (struct kafka_window){ 0 };
+	*w = (struct kafka_window){0};
 }
 
 struct kafka_slot *
@@ -42,9 +42,9 @@ kafka_window_add(struct kafka_window *w, uint64_t ticket)
 		w->low = w->high = ticket;
 	assert_that(ticket >= w->high && ticket - w->low < w->max);
 	for (; w->high < ticket; w->high++)
-		w->slot[w->high & w->mask] = (struct kafka_slot){ .state = KAFKA_SLOT_NONE };
+		w->slot[w->high & w->mask] = (struct kafka_slot){.state = KAFKA_SLOT_NONE};
 	slot = &w->slot[ticket & w->mask];
-	*slot = (struct kafka_slot){ .state = KAFKA_SLOT_SENT };
+	*slot = (struct kafka_slot){.state = KAFKA_SLOT_SENT};
 	w->high = ticket + 1;
 	return slot;
 }

@@ -34,8 +34,8 @@ struct kafka_work {
 	bool has_finished;
 	bool is_ending;
 	bool is_cancelled; /* the job */
-	bool is_busy; /* the loop's own: posted and not yet seen finished */
-	int fd;	      /* eventfd, readable when a job has finished */
+	bool is_busy;      /* the loop's own: posted and not yet seen finished */
+	int fd;            /* eventfd, readable when a job has finished */
 };
 
 /* Starts the thread, all its signals blocked; fatal() when there is none to be had. */

@@ -73,7 +73,7 @@ read_lines(const char *path, size_t *n)
 		if (stop == NULL)
 			stop = end;
 		key = memmem(at, (size_t)(stop - at), name, sizeof name - 1);
-		line[*n] = (struct line){ .at = at, .len = (uint32_t)(stop - at) };
+		line[*n] = (struct line){.at = at, .len = (uint32_t)(stop - at)};
 		if (key != NULL) {
 			line[*n].key = key + sizeof name - 1;
 			line[*n].key_len = (uint32_t)strcspn(line[*n].key, "\"");
@@ -97,16 +97,15 @@ produce(rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct line *l, size_t nu
 	n = snprintf(receipt, sizeof receipt, "01234567:0:%zu", number);
 	error = rd_kafka_produceva(rk,
 	    (rd_kafka_vu_t[]){
-		{ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic },
-		{ .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA },
-		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
-		{ .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { (void *)(uintptr_t)l->at, l->len } },
-		{ .vtype = RD_KAFKA_VTYPE_KEY,
-		    .u.mem = { (void *)(uintptr_t)l->key, l->key_len } },
-		{ .vtype = RD_KAFKA_VTYPE_HEADER, .u.header = { "receipt", receipt, n } },
-		{ .vtype = RD_KAFKA_VTYPE_HEADER,
-		    .u.header = { "content-type", "application/json", 16 } },
-		{ .vtype = RD_KAFKA_VTYPE_HEADER, .u.header = { "eventType", "page_view", 9 } },
+		{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
+		{.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA},
+		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)l->at, l->len}},
+		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)l->key, l->key_len}},
+		{.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"receipt", receipt, n}},
+		{.vtype = RD_KAFKA_VTYPE_HEADER,
+		    .u.header = {"content-type", "application/json", 16}},
+		{.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"eventType", "page_view", 9}},
 	    },
 	    8);
 	if (error == NULL)
@@ -125,14 +124,17 @@ cpu_s(void)
 
 	(void)getrusage(RUSAGE_SELF, &u);
 	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-	    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 int
 main(int argc, char **argv)
 {
-	static struct config_sink cfg = { .timeout_ms = 30000, .connect_timeout_ms = 5000,
-		.retry_min_ms = 200, .retry_max_ms = 30000, .batch_bytes = 1 << 20 };
+	static struct config_sink cfg = {.timeout_ms = 30000,
+	    .connect_timeout_ms = 5000,
+	    .retry_min_ms = 200,
+	    .retry_max_ms = 30000,
+	    .batch_bytes = 1 << 20};
 	char why[512];
 	rd_kafka_conf_t *conf;
 	rd_kafka_t *rk;
@@ -144,12 +146,13 @@ main(int argc, char **argv)
 	bool headers;
 
 	if (argc != 9)
-		fatal("usage: sink_kafka SERVER TOPIC FILE CODEC HEADERS IN-FLIGHT BATCH LINGER-MS");
+		fatal(
+		    "usage: sink_kafka SERVER TOPIC FILE CODEC HEADERS IN-FLIGHT BATCH LINGER-MS");
 	cfg.server.n = 1;
 	strlcpy(cfg.server.at[0], argv[1], sizeof cfg.server.at[0]);
-	cfg.compression = strcmp(argv[4], "none") == 0 ? CONFIG_COMPRESSION_NONE
-	    : strcmp(argv[4], "lz4") == 0	       ? CONFIG_COMPRESSION_LZ4
-						       : CONFIG_COMPRESSION_ZSTD;
+	cfg.compression = strcmp(argv[4], "none") == 0  ? CONFIG_COMPRESSION_NONE
+			  : strcmp(argv[4], "lz4") == 0 ? CONFIG_COMPRESSION_LZ4
+							: CONFIG_COMPRESSION_ZSTD;
 	headers = strcmp(argv[5], "yes") == 0;
 	cfg.in_flight = (int)strtol(argv[6], NULL, 10);
 	cfg.batch_events = (int)strtol(argv[7], NULL, 10);

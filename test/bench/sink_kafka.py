@@ -9,6 +9,7 @@ from place import BUILD, Place, wait_for
 from sinks_rig import events
 
 SETTINGS = dict(in_flight=100000, batch=10000, linger=5)
+number = 0
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -17,10 +18,10 @@ def cpu(pid):
     return (int(f[11]) + int(f[12])) / TICK
 
 
-def delivered(p):
+def delivered(p, name):
     time.sleep(0.05)
     try:
-        return next(int(w.split("=")[1]) for w in ask(p, "show sink").split()
+        return next(int(w.split("=")[1]) for w in ask(p, "show sink", name).split()
                     if w.startswith("delivered="))
     except OSError:
         return 0
@@ -35,8 +36,11 @@ def bare(k, path, codec, headers):
 
 
 def sink(k, p, n, codec, headers, more=""):
-    """The log is there already: the sink starts at its beginning."""
-    p.options["sections"] = """sink kafka
+    """The log is there already: a new sink starts at its beginning."""
+    global number
+    number += 1
+    name = "kafka-%d" % number
+    p.options["sections"] = """sink %s
     kind kafka
     from oldest
     server 127.0.0.1:%d
@@ -46,17 +50,16 @@ def sink(k, p, n, codec, headers, more=""):
     in-flight %d
     batch-events %d
     linger %dms
-%s""" % (k.port, fresh("sink"), codec, headers, SETTINGS["in_flight"], SETTINGS["batch"],
+%s""" % (name, k.port, fresh("sink"), codec, headers, SETTINGS["in_flight"], SETTINGS["batch"],
          SETTINGS["linger"], more)
     p.write()
     start = time.monotonic()
     p.start()
-    pid = wait_for(lambda: p.pid_of("kafka"), "the sink")
+    pid = wait_for(lambda: p.pid_of(name), "the sink")
     base = cpu(pid)
-    wait_for(lambda: delivered(p) >= n, "everything to be delivered", 120)
+    wait_for(lambda: delivered(p, name) >= n, "everything to be delivered", 120)
     wall, used = time.monotonic() - start, cpu(pid) - base
     p.stop()
-    subprocess.run(["rm", "-rf", os.path.join(p.state, "sinks")])
     return wall, used * 1e6 / n
 
 
@@ -65,12 +68,9 @@ def main():
     with servers.Kafka(heap="512m") as k, Place() as p:
         p.start()
         path = os.path.join(p.run, "events")
-        number, have = 1, 0
         with open(path, "wb") as f:
-            while have < n:
-                lines = events(number)
-                f.write(b"\n".join(lines) + b"\n")
-                number, have = number + 1, have + len(lines)
+            for i in range(n // 9999 + 1):
+                f.write(b"\n".join(events(i)) + b"\n")
         subprocess.run([os.path.join(BUILD, "sluicectl"), "send", "--retry", "--url",
                         "http://127.0.0.1:%d" % p.port, path], capture_output=True, check=True)
         log = p.cat()

@@ -1,7 +1,7 @@
 # kafka_cases.py - the Kafka sink against a real broker, and against one that errs to order.
 import json, os, subprocess, sys, threading, time
 import servers
-from kafka_rig import ask, event, fresh, post, row, section, settled, tool, twice
+from kafka_rig import ask, event, fresh, post, records, row, section, settled, tool, twice
 from place import BUILD, Place, Suite, wait_for
 from sinks_rig import DIFFERENT, expect, send
 
@@ -20,8 +20,8 @@ def clickstream(k, more, committed=True):
         expect(send(p)["accepted"], DIFFERENT)
         expect(settled(p)["delivered"], DIFFERENT)
         lines = p.cat()
-        expect(sorted(k.records(topic, committed=committed)), sorted(lines))
-        for line in k.records(topic, "%k\t%h\t%s\\n"):
+        expect(sorted(records(k, topic, committed=committed)), sorted(lines))
+        for line in records(k, topic, "%k\t%h\t%s\\n"):
             key, headers, body = line.decode().split("\t")
             e = json.loads(body)
             h = dict(x.split("=", 1) for x in headers.split(","))
@@ -30,7 +30,7 @@ def clickstream(k, more, committed=True):
             assert h["receipt"].count(":") == 2, h
         # Equal keys are in one partition.
         where = {}
-        for line in k.records(topic, "%k %p\\n"):
+        for line in records(k, topic, "%k %p\\n"):
             key, partition = line.split()
             expect(where.setdefault(key, partition), partition)
         expect(len(set(where.values())), 3)
@@ -53,7 +53,7 @@ def every_compression_and_no_headers(k):
             events = [event(i) for i in range(2000)]
             post(p, events)
             settled(p)
-            got = k.records(topic, "%k|%h|%s\\n")
+            got = records(k, topic, "%k|%h|%s\\n")
             expect(len(got), 2000)
             for line in got:
                 key, headers, body = line.decode().split("|")
@@ -68,7 +68,7 @@ def keys_are_unescaped_and_absent_ones_are_none(k):
         post(p, [event(i, k=key) for i, key in enumerate(keys)] + [event(99)])
         settled(p)
         got = {json.loads(line.split("|", 2)[2])["metadata"]["n"]: line.split("|", 2)[:2]
-               for line in k.records(topic, "%K|%k|%s\\n") for line in [line.decode()]}
+               for line in records(k, topic, "%K|%k|%s\\n") for line in [line.decode()]}
         expect(got[0], ["5", "a\"b\\c"])
         expect(got[1], ["5", "\u00e9\u20ac"])
         expect(got[2][0], "0")
@@ -86,7 +86,7 @@ def topics_by_template_with_odd_characters(k):
         post(p, [dict(event(i), eventType=t) for i, t in enumerate(types)])
         settled(p)
         for name in ("page_view", "a_b_c", "_ml", "..", "x" * 100):
-            expect(len(k.records(word + "." + name)), 1, name + ": ")
+            expect(len(records(k, word + "." + name)), 1, name + ": ")
         assert "topics             open=5 of=1024" in ask(p, "show kafka")
 
 
@@ -108,8 +108,8 @@ def too_large_here_is_a_dead_letter(k):
             post(p, [event(i, pad="x" * (8000 if i % 50 == 7 else 10)) for i in range(500)])
             r = settled(p)
             expect((r["delivered"], r["dead"]), (490, 10))
-            expect(len(k.records(topic)), 490)
-            expect(twice(k.records(topic)), 0)
+            expect(len(records(k, topic)), 490)
+            expect(twice(records(k, topic)), 0)
             assert dead_letters(p) >= 10
 
 
@@ -124,7 +124,7 @@ def too_large_there_is_found_in_its_batch(k):
             post(p, [event(i, pad="x" * (4000 if i % 100 == 7 else 10)) for i in range(300)])
             r = settled(p)
             expect((r["delivered"], r["dead"]), (297, 3))
-            got = k.records(topic)
+            got = records(k, topic)
             expect((len(set(got)), len(got)), (297, 297))
             assert dead_letters(p) >= 3
             # Whatever has one key is still in order.
@@ -148,7 +148,7 @@ def wrong_address_opens_the_breaker_and_keeps_events(k):
         with proxy:
             # The broker says its own address, so only the first contact goes by the proxy.
             expect(settled(p)["delivered"], 1000)
-        expect(sorted(k.records(topic)), sorted(p.cat()))
+        expect(sorted(records(k, topic)), sorted(p.cat()))
         wait_for(lambda: "breaker=closed" in ask(p, "show sink"), "the breaker to close")
 
 
@@ -192,7 +192,7 @@ def broker_killed_under_load_loses_nothing(k):
                 k.start()
             sent = load.end()
             expect(settled(p, seconds=120)["delivered"], sent)
-            got = k.records(topic)
+            got = records(k, topic)
             expect(set(got), set(p.cat()))
             print("# %d events, broker killed twice, %s: %d twice" % (
                 sent, more or "at least once", twice(got)))
@@ -213,7 +213,7 @@ def topic_that_is_not_there_waits_for_a_person(k):
             expect(row(p)["delivered"], 0)
             tool("create", "127.0.0.1:%d" % k.port, topic, 3)
             expect(settled(p)["delivered"], 100)
-            expect(sorted(k.records(topic)), sorted(p.cat()))
+            expect(sorted(records(k, topic)), sorted(p.cat()))
     finally:
         k.properties["auto.create.topics.enable"] = "true"
         k.restart()
@@ -231,7 +231,7 @@ def fenced_by_another_is_said_and_nothing_is_lost(k):
         post(p, [event(i) for i in range(100, 200)])
         expect(settled(p)["delivered"], 200)
         assert "fenced" in open(p.log).read()
-        expect(sorted(k.records(topic)), sorted(p.cat()))
+        expect(sorted(records(k, topic)), sorted(p.cat()))
 
 
 # -- what a person writes wrong
@@ -268,7 +268,8 @@ class Mock:
 
     def records(self, topic):
         out = subprocess.run(["kcat", "-b", "127.0.0.1:%d" % self.port, "-C", "-q", "-t", topic,
-                              "-o", "beginning", "-e", "-f", "%s\\n"], capture_output=True)
+                              "-o", "beginning", "-e", "-f", "%s\\n",
+                              "-X", "fetch.wait.max.ms=10"], capture_output=True)
         return out.stdout.splitlines()
 
 

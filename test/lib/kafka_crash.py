@@ -5,7 +5,7 @@
 # stand twice as there were events in flight, and no more.
 import os, random, signal, sys, time
 import servers
-from kafka_rig import event, fresh, post, section, settled, total, twice
+from kafka_rig import event, fresh, post, records, section, settled, total, twice
 from place import Place, Suite, wait_for
 from sinks_rig import expect
 
@@ -50,7 +50,7 @@ def at_least_once(k, rng):
             now = total(k, topic) - killed.sent
             assert 0 <= now - more <= IN_FLIGHT, "kill %d: %d twice" % (n, now - more)
             most, more = max(most, now - more), now
-        got = k.records(topic)
+        got = records(k, topic)
         expect(set(got), set(p.cat()))
         expect(twice(got), more)
         print("# %d kills, %d events, in flight at most %d: lost 0, twice %d (%.1f a kill, at "
@@ -71,7 +71,7 @@ def exactly_once(k, rng):
             if n % 3 == 0:
                 settled(p)
         settled(p)
-        got = k.records(topic)
+        got = records(k, topic)
         written = total(k, topic)
         expect(sorted(got), sorted(p.cat()))
         print("# %d kills, %d events: committed lost 0, twice 0; %d records and markers written" %
@@ -92,7 +92,7 @@ def point(k, name, visit, exactly):
         p.kill_all()
         p.start()
         settled(p)
-        got = k.records(topic)
+        got = records(k, topic)
         expect(set(got), set(p.cat()))
         if exactly:
             expect(twice(got), 0)

@@ -88,6 +88,13 @@ def total(k, topic, partitions=3):
     return sum(int(line.rsplit(b"offset ", 1)[1]) for line in out.splitlines())
 
 
+def records(k, topic, form="%s\\n", committed=True):
+    """All records from the beginning, one line each; without the wait at the end."""
+    return k.kcat("-C", "-q", "-t", topic, "-o", "beginning", "-e", "-f", form,
+                  "-X", "fetch.wait.max.ms=10", "-X", "isolation.level=" + (
+                      "read_committed" if committed else "read_uncommitted")).splitlines()
+
+
 def twice(lines):
     """How many are there more than once."""
     return sum(n - 1 for n in collections.Counter(lines).values())

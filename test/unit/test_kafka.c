@@ -150,7 +150,7 @@ START_TEST(positions_are_read_as_they_were_written)
 	ck_assert(kafka_positions_read(&q, bytes_of(buf, len)));
 	ck_assert_mem_eq(&p, &q, sizeof p);
 	for (unsigned i = 0; i < KAFKA_POSITIONS_STREAMS; i++)
-		p.at[i] = (struct kafka_place){ UINT64_MAX - i, UINT64_MAX - 2 * i };
+		p.at[i] = (struct kafka_place){UINT64_MAX - i, UINT64_MAX - 2 * i};
 	len = kafka_positions_print(&p, buf);
 	ck_assert_uint_lt(len, KAFKA_POSITIONS_SIZE);
 	ck_assert(kafka_positions_read(&q, bytes_of(buf, len)));
@@ -166,10 +166,10 @@ END_TEST
 
 START_TEST(other_records_are_no_positions)
 {
-	static const char *const text[] = { "", "sluice-positions 2\n1 2 3\n", "{}",
-		"sluice-positions 1\n256 1 1\n", "sluice-positions 1\n1 18446744073709551616 1\n",
-		"sluice-positions 1\n1 2\n", "sluice-positions 1\n1 2 3 4\n",
-		"sluice-positions 1\n-1 2 3\n", "sluice-positions 1\n1  2 3\n" };
+	static const char *const text[] = {"", "sluice-positions 2\n1 2 3\n", "{}",
+	    "sluice-positions 1\n256 1 1\n", "sluice-positions 1\n1 18446744073709551616 1\n",
+	    "sluice-positions 1\n1 2\n", "sluice-positions 1\n1 2 3 4\n",
+	    "sluice-positions 1\n-1 2 3\n", "sluice-positions 1\n1  2 3\n"};
 	static struct kafka_positions p;
 
 	ck_assert(!kafka_positions_read(&p, bytes_str(text[_i])));
@@ -239,9 +239,14 @@ END_TEST
 static struct config_sink
 section(void)
 {
-	struct config_sink c = { .batch_events = 10000, .batch_bytes = 1 << 20, .linger_ms = 5,
-		.in_flight = 1000, .timeout_ms = 30000, .connect_timeout_ms = 5000,
-		.retry_min_ms = 200, .retry_max_ms = 30000 };
+	struct config_sink c = {.batch_events = 10000,
+	    .batch_bytes = 1 << 20,
+	    .linger_ms = 5,
+	    .in_flight = 1000,
+	    .timeout_ms = 30000,
+	    .connect_timeout_ms = 5000,
+	    .retry_min_ms = 200,
+	    .retry_max_ms = 30000};
 
 	c.server.n = 2;
 	strlcpy(c.server.at[0], "a:9092", sizeof c.server.at[0]);
@@ -293,7 +298,8 @@ START_TEST(extremes_of_our_keys_are_taken)
 	c.batch_events = c.in_flight = _i == 0 ? 1 : 1000000;
 	c.batch_bytes = _i == 0 ? 4096 : 1ull << 40;
 	c.linger_ms = _i == 0 ? 0 : 3599999;
-	c.timeout_ms = c.connect_timeout_ms = c.retry_min_ms = c.retry_max_ms = _i == 0 ? 1 : 3600000;
+	c.timeout_ms = c.connect_timeout_ms = c.retry_min_ms = c.retry_max_ms =
+	    _i == 0 ? 1 : 3600000;
 	conf = kafka_conf_producer(&c, "id", why, sizeof why);
 	ck_assert_msg(conf != NULL, "%s", why);
 	rd_kafka_conf_destroy(conf);
@@ -305,20 +311,20 @@ START_TEST(options_pass_or_are_refused_with_a_reason)
 	static const struct {
 		const char *line, *word; /* NULL: passes */
 	} t[] = {
-		{ "message.max.bytes 5000000", NULL },
-		{ "partitioner   consistent", NULL },
-		{ "sasl.mechanism SCRAM-SHA-512", NULL },
-		{ "security.protocol ssl", NULL },
-		{ "ssl.ca.location probe", NULL },
-		{ "acks 0", "all replicas" },
-		{ "enable.idempotence false", "idempotently" },
-		{ "transactional.id x", "exactly-once" },
-		{ "message.timeout.ms 1", "never given up" },
-		{ "compression.codec lz4", "compression" },
-		{ "no.such.option 1", "No such configuration property" },
-		{ "socket.timeout.ms many", "socket.timeout.ms" },
-		{ "message.max.bytes", "write `option NAME VALUE`" },
-		{ "ssl.key.location /nonexistent/key", "cannot be read" },
+	    {"message.max.bytes 5000000", NULL},
+	    {"partitioner   consistent", NULL},
+	    {"sasl.mechanism SCRAM-SHA-512", NULL},
+	    {"security.protocol ssl", NULL},
+	    {"ssl.ca.location probe", NULL},
+	    {"acks 0", "all replicas"},
+	    {"enable.idempotence false", "idempotently"},
+	    {"transactional.id x", "exactly-once"},
+	    {"message.timeout.ms 1", "never given up"},
+	    {"compression.codec lz4", "compression"},
+	    {"no.such.option 1", "No such configuration property"},
+	    {"socket.timeout.ms many", "socket.timeout.ms"},
+	    {"message.max.bytes", "write `option NAME VALUE`"},
+	    {"ssl.key.location /nonexistent/key", "cannot be read"},
 	};
 	struct config_sink c = section();
 	char why[512] = "";
@@ -372,8 +378,8 @@ START_TEST(errors_are_of_a_class)
 	ck_assert_int_eq(kafka_class_of(RD_KAFKA_RESP_ERR__PURGE_QUEUE), KAFKA_CLASS_AGAIN);
 	ck_assert_int_eq(kafka_class_of(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), KAFKA_CLASS_RECORD);
 	ck_assert_int_eq(kafka_class_of(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC), KAFKA_CLASS_SETUP);
-	ck_assert_int_eq(kafka_class_of(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED),
-	    KAFKA_CLASS_SETUP);
+	ck_assert_int_eq(
+	    kafka_class_of(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED), KAFKA_CLASS_SETUP);
 	ck_assert_int_eq(kafka_class_of(RD_KAFKA_RESP_ERR__FENCED), KAFKA_CLASS_FENCED);
 	ck_assert_str_eq(kafka_class_code(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), "too_large");
 	ck_assert_str_eq(kafka_class_code(RD_KAFKA_RESP_ERR_INVALID_RECORD), "invalid_record");
@@ -398,7 +404,7 @@ until_told(void *arg)
 static void
 wait_finished(struct kafka_work *w)
 {
-	struct pollfd p = { .fd = w->fd, .events = POLLIN };
+	struct pollfd p = {.fd = w->fd, .events = POLLIN};
 
 	ck_assert_int_eq(poll(&p, 1, 10000), 1);
 	ck_assert(kafka_work_finished(w));
