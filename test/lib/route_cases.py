@@ -348,6 +348,7 @@ def killed_and_started_again_under_load(httpd):
         thread.start()
         for _ in range(5):
             before = len(sent)
+            httpd.rules({"delay_ms": 5})  # so that some are under way when it dies
             wait_for(lambda: len(sent) > before + 200, "a load")
             httpd.kill()
             before = len(sent)
