@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ASK_MS	     10000
+#define ASK_MS       10000
 #define IDS_A_LINE   10
 #define LINES_AN_ASK 100
 
@@ -41,11 +41,11 @@ add_where(struct ctl_deadletter *l, const char *text)
 	l->has_filter = true;
 	if (text[0] != '/')
 		return deadletter_index_parse(&l->query, text)
-		           ? CTL_OK
-		           : ctl_usage("deadletter",
-		                 "--where %s: say code=CODE, sink=NAME or a condition such as "
-		                 "'/eventType = view'",
-		                 text);
+			   ? CTL_OK
+			   : ctl_usage("deadletter",
+				 "--where %s: say code=CODE, sink=NAME or a condition such as "
+				 "'/eventType = view'",
+				 text);
 	if (l->where == NULL)
 		l->where = match_new();
 	if (match_add_where(l->where, text, why, sizeof why) == -1)
@@ -68,9 +68,9 @@ take_option(struct ctl_deadletter *l, int o, const char *value)
 	case 't':
 		l->has_filter = true;
 		return ctl_replay_time(value, &l->query.since_ns)
-		           ? CTL_OK
-		           : ctl_usage("deadletter",
-		                 "--since %s: say -10m or 2026-01-31T12:00:00Z", value);
+			   ? CTL_OK
+			   : ctl_usage("deadletter", "--since %s: say -10m or 2026-01-31T12:00:00Z",
+				 value);
 	case 'l':
 		if (!ctl_replay_number(value, &n) || n == 0)
 			return ctl_usage("deadletter", "--limit %s: not a number", value);
@@ -78,8 +78,8 @@ take_option(struct ctl_deadletter *l, int o, const char *value)
 		return CTL_OK;
 	case 'r':
 		return ctl_replay_number(value, &l->rate)
-		           ? CTL_OK
-		           : ctl_usage("deadletter", "--rate %s: not a number", value);
+			   ? CTL_OK
+			   : ctl_usage("deadletter", "--rate %s: not a number", value);
 	case 'a':
 		l->query.is_all = true;
 		l->has_filter = true;
@@ -139,8 +139,8 @@ load(struct ctl_deadletter *l)
 	if (l->ctl->cfg != NULL) {
 		retain_ns = (uint64_t)l->ctl->cfg->deadletter.retain_ms * CLOCK_NS_PER_MS;
 		if (now_ns > retain_ns)
-			(void)deadletter_index_expire(&l->index, now_ns - retain_ns,
-			    (uint32_t)(now_ns / CLOCK_NS_PER_S));
+			(void)deadletter_index_expire(
+			    &l->index, now_ns - retain_ns, (uint32_t)(now_ns / CLOCK_NS_PER_S));
 	}
 	find_instance(l);
 	return CTL_OK;
@@ -158,8 +158,7 @@ is_wanted(const struct ctl_deadletter *l, struct deadletter_ref ref)
 	if (deadletter_index_read(&l->index, ref, &f, &r) == DEADLETTER_FILE_OK &&
 	    deadletter_json_frame(&r, &h) && h.type == FRAME_EVENT) {
 		body = frame_body(r.frame.ptr, &h);
-		if (h.event_type.off <= body.len &&
-		    h.event_type.len <= body.len - h.event_type.off)
+		if (h.event_type.off <= body.len && h.event_type.len <= body.len - h.event_type.off)
 			type = bytes_of(body.ptr + h.event_type.off, h.event_type.len);
 		is = match_event(l->where, type, body);
 	}
@@ -215,8 +214,8 @@ print_plain(const char *text)
 }
 
 static void
-print_row(const struct ctl_deadletter *l, struct deadletter_ref ref,
-    const struct deadletter_record *r)
+print_row(
+    const struct ctl_deadletter *l, struct deadletter_ref ref, const struct deadletter_record *r)
 {
 	const struct deadletter_entry *e = deadletter_index_entry(&l->index, ref);
 	char id[DEADLETTER_ID_SIZE], at[JSON_OUT_TIME_LEN];
@@ -226,15 +225,14 @@ print_row(const struct ctl_deadletter *l, struct deadletter_ref ref,
 	(void)printf("%-24s %.*s %-16s %5" PRIu32 "  ", id, JSON_OUT_TIME_LEN, at, r->info.code,
 	    r->info.attempts);
 	if (l->query.is_all)
-		(void)printf("%-8s  ",
-		    deadletter_index_over_name((enum deadletter_over)e->over));
+		(void)printf("%-8s  ", deadletter_index_over_name((enum deadletter_over)e->over));
 	print_plain(r->info.text);
 	(void)putchar('\n');
 }
 
 static void
-print_json(const struct ctl_deadletter *l, struct deadletter_ref ref,
-    const struct deadletter_record *r)
+print_json(
+    const struct ctl_deadletter *l, struct deadletter_ref ref, const struct deadletter_record *r)
 {
 	const struct deadletter_entry *e = deadletter_index_entry(&l->index, ref);
 	struct deadletter_view v = {
@@ -322,12 +320,14 @@ stats(struct ctl_deadletter *l)
 				sum[o] += n[o];
 			if (l->ctl->is_json)
 				(void)printf("%s{\"sink\":\"%s\",\"code\":\"%s\",\"open\":%" PRIu64
-				    ",\"replayed\":%" PRIu64 ",\"purged\":%" PRIu64
-				    ",\"expired\":%" PRIu64 "}", is_first ? "" : ",", s->name,
-				    ix->code[c], n[0], n[1], n[2], n[3]);
+					     ",\"replayed\":%" PRIu64 ",\"purged\":%" PRIu64
+					     ",\"expired\":%" PRIu64 "}",
+				    is_first ? "" : ",", s->name, ix->code[c], n[0], n[1], n[2],
+				    n[3]);
 			else
 				(void)printf("%-20s %-20s %9" PRIu64 " %9" PRIu64 " %9" PRIu64
-				    " %9" PRIu64 "\n", s->name, ix->code[c], n[0], n[1], n[2], n[3]);
+					     " %9" PRIu64 "\n",
+				    s->name, ix->code[c], n[0], n[1], n[2], n[3]);
 			is_first = false;
 		}
 	if (l->ctl->is_json)
@@ -355,8 +355,8 @@ sum_marked(const char *answer)
 }
 
 int64_t
-ctl_deadletter_mark(const struct ctl_deadletter *l, const struct deadletter_ref *refs, size_t n,
-    const char *word)
+ctl_deadletter_mark(
+    const struct ctl_deadletter *l, const struct deadletter_ref *refs, size_t n, const char *word)
 {
 	char path[CONFIG_PATH_SIZE + 64], id[DEADLETTER_ID_SIZE];
 	struct text_out lines, answer;
@@ -400,8 +400,9 @@ purge(struct ctl_deadletter *l)
 	int64_t n;
 
 	if (l->n_ids == 0 && !l->has_filter)
-		return ctl_usage("deadletter", "purge: give ids, or say which with --sink, --where, "
-					       "--since or --all");
+		return ctl_usage("deadletter",
+		    "purge: give ids, or say which with --sink, --where, "
+		    "--since or --all");
 	l->query.is_all = false;
 	if ((rc = ctl_deadletter_select(l)) != CTL_OK)
 		return rc;

@@ -111,13 +111,14 @@ print(const struct ctl_deadletter *l, const char *sink, const struct sum *s, boo
 {
 	if (l->ctl->is_json)
 		(void)printf("%s{\"sink\":\"%s\",\"selected\":%" PRIu64 ",\"delivered\":%" PRIu64
-		    ",\"deadAgain\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"left\":%" PRIu64 "}",
+			     ",\"deadAgain\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"left\":%" PRIu64
+			     "}",
 		    is_first ? "" : ",", sink, s->selected, s->delivered, s->dead, s->skipped,
 		    s->left);
 	else
-		(void)printf("%s: selected %" PRIu64 " = delivered %" PRIu64 " + dead again %" PRIu64
-		    " + skipped %" PRIu64 " + left %" PRIu64 "\n", sink, s->selected, s->delivered,
-		    s->dead, s->skipped, s->left);
+		(void)printf("%s: selected %" PRIu64 " = delivered %" PRIu64
+			     " + dead again %" PRIu64 " + skipped %" PRIu64 " + left %" PRIu64 "\n",
+		    sink, s->selected, s->delivered, s->dead, s->skipped, s->left);
 }
 
 static int
@@ -204,8 +205,8 @@ ctl_deadletter_replay(struct ctl_deadletter *l)
 	int rc;
 
 	if (l->n_ids == 0 && !l->has_filter)
-		return ctl_usage("deadletter",
-		    "replay: give ids, or say which with --sink, --where or --since");
+		return ctl_usage(
+		    "deadletter", "replay: give ids, or say which with --sink, --where or --since");
 	l->query.is_all = false;
 	if ((rc = ctl_deadletter_select(l)) != CTL_OK)
 		return rc;

@@ -99,8 +99,8 @@ print(struct json_value object, bool is_quiet)
 		} else {
 			text = json_string(value);
 			if (!is_quiet)
-				(void)printf("%-16.*s %.*s\n", (int)name.len, (const char *)name.ptr,
-				    (int)text.len, (const char *)text.ptr);
+				(void)printf("%-16.*s %.*s\n", (int)name.len,
+				    (const char *)name.ptr, (int)text.len, (const char *)text.ptr);
 			one = code_of((const char *)text.ptr);
 		}
 		if (one == CTL_FAILED || rc == CTL_OK)

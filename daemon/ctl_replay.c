@@ -42,7 +42,7 @@ take_end(struct replay *r, const char *text, bool is_from)
 {
 	uint64_t wall_ns;
 	bool is_place = is_from ? receipt_parse(text, r->instance, &r->stream, &r->pos)
-	                        : receipt_parse(text, r->to_instance, &r->to_stream, &r->to_pos);
+				: receipt_parse(text, r->to_instance, &r->to_stream, &r->to_pos);
 
 	if (!is_place) {
 		if (!ctl_replay_time(text, &wall_ns))
@@ -147,9 +147,9 @@ count(const struct replay *r, struct log_reader *reader, const struct match *m)
 	enum log_reader_sought sought;
 	struct log_item item;
 
-	sought = r->is_place         ? log_reader_seek_pos(reader, r->stream, r->pos)
+	sought = r->is_place       ? log_reader_seek_pos(reader, r->stream, r->pos)
 		 : r->from_ns == 0 ? LOG_READER_FOUND
-				     : log_reader_seek_time(reader, r->from_ns);
+				   : log_reader_seek_time(reader, r->from_ns);
 	if (sought == LOG_READER_FAILED) {
 		ctl_say("cannot read the log: %s", strerror(errno));
 		return CTL_FAILED;
@@ -163,7 +163,7 @@ count(const struct replay *r, struct log_reader *reader, const struct match *m)
 		}
 		if (kind == LOG_ITEM_END || (!r->is_place && item.wall_ns > r->to_ns) ||
 		    (r->is_place && r->has_to && item.stream == r->to_stream &&
-		        item.from >= r->to_pos))
+			item.from >= r->to_pos))
 			break;
 		if (kind != LOG_ITEM_FRAME || item.h.type != FRAME_EVENT ||
 		    item.wall_ns < r->from_ns)
@@ -217,22 +217,26 @@ run(const struct ctl *ctl, const struct replay *r)
 	if (r->is_place && r->has_to)
 		(void)snprintf(span, sizeof span, "-%" PRIu32 ":%" PRIu64, r->to_stream, r->to_pos);
 	if (r->is_place)
-		(void)snprintf(line, sizeof line, "replay pos %s %" PRIu32 ":%" PRIu64 "%s %" PRIu64
-		    "%s\n", id, r->stream, r->pos, span, r->rate, r->is_all ? " all" : "");
+		(void)snprintf(line, sizeof line,
+		    "replay pos %s %" PRIu32 ":%" PRIu64 "%s %" PRIu64 "%s\n", id, r->stream,
+		    r->pos, span, r->rate, r->is_all ? " all" : "");
 	else
-		(void)snprintf(line, sizeof line, "replay log %s %" PRIu64 " %" PRIu64 " %" PRIu64
-		    "%s\n", id, r->from_ns, r->to_ns, r->rate, r->is_all ? " all" : "");
+		(void)snprintf(line, sizeof line,
+		    "replay log %s %" PRIu64 " %" PRIu64 " %" PRIu64 "%s\n", id, r->from_ns,
+		    r->to_ns, r->rate, r->is_all ? " all" : "");
 	rc = ctl_replay_run(ctl, r->sink, id, line, 0, &end);
 	if (end.state[0] == '\0')
 		return rc;
 	if (ctl->is_json)
 		(void)printf("{\"sink\":\"%s\",\"state\":\"%s\",\"read\":%" PRIu64
-		    ",\"delivered\":%" PRIu64 ",\"dead\":%" PRIu64 ",\"skipped\":%" PRIu64 "}\n",
+			     ",\"delivered\":%" PRIu64 ",\"dead\":%" PRIu64 ",\"skipped\":%" PRIu64
+			     "}\n",
 		    r->sink, end.state, end.read, end.delivered, end.dead, end.skipped);
 	else
 		(void)printf("%s: read %" PRIu64 " = delivered %" PRIu64 " + dead %" PRIu64
-		    " + skipped %" PRIu64 "%s\n", r->sink, end.read, end.delivered, end.dead,
-		    end.skipped, rc == CTL_OK ? "" : ", and then it ended");
+			     " + skipped %" PRIu64 "%s\n",
+		    r->sink, end.read, end.delivered, end.dead, end.skipped,
+		    rc == CTL_OK ? "" : ", and then it ended");
 	return rc == CTL_OK && end.dead > 0 ? CTL_FINDINGS : rc;
 }
 

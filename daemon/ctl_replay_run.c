@@ -22,10 +22,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ASK_MS	     2000
-#define POLL_MS	     100
-#define LINE_NS	     (5 * CLOCK_NS_PER_S)
-#define PATIENCE_NS  (30 * CLOCK_NS_PER_S) /* a sink that restarts */
+#define ASK_MS      2000
+#define POLL_MS     100
+#define LINE_NS     (5 * CLOCK_NS_PER_S)
+#define PATIENCE_NS (30 * CLOCK_NS_PER_S) /* a sink that restarts */
 
 static volatile sig_atomic_t is_interrupted;
 
@@ -125,14 +125,15 @@ show(struct progress *p, const struct deadletter_replay *r, bool is_last)
 		return;
 	p->said_ns = now;
 	if (p->total > done && rate > 0)
-		(void)snprintf(left, sizeof left, ", %.0f s left", (double)(p->total - done) / rate);
+		(void)snprintf(
+		    left, sizeof left, ", %.0f s left", (double)(p->total - done) / rate);
 	if (p->is_terminal && p->has_said)
 		(void)fputs("\r\033[K", stderr);
 	p->has_said = true;
 	(void)fprintf(stderr, "%s: %" PRIu64, p->sink, done);
 	if (p->total != 0)
-		(void)fprintf(stderr, " of %" PRIu64 " (%" PRIu64 "%%)", p->total,
-		    done * 100 / p->total);
+		(void)fprintf(
+		    stderr, " of %" PRIu64 " (%" PRIu64 "%%)", p->total, done * 100 / p->total);
 	(void)fprintf(stderr, ", %.0f/s%s%s", rate, left, p->is_terminal && !is_last ? "" : "\n");
 	(void)fflush(stderr);
 }

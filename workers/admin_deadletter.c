@@ -30,7 +30,7 @@
 #define WAITING_MAX 64
 #define FIRST_ROOM  (16u << 10)
 #define ANSWER_MAX  ((16u << 20) + 4096)
-#define LIMIT	    100 /* when nobody says */
+#define LIMIT       100 /* when nobody says */
 #define LIMIT_MAX   1000
 #define BODY_MAX    4096
 
@@ -44,10 +44,10 @@ struct admin_deadletter {
 	struct event *event;
 	char *in;
 	size_t len, room;
-	size_t looked; /* no end of an answer before this */
+	size_t looked;            /* no end of an answer before this */
 	uint64_t asked, answered; /* tickets, from 1 */
-	uint64_t since_ns;	  /* the oldest question's */
-	struct bytes body;	  /* of the answer that is written now; empty: none came */
+	uint64_t since_ns;        /* the oldest question's */
+	struct bytes body;        /* of the answer that is written now; empty: none came */
 };
 
 struct admin_deadletter *
@@ -171,8 +171,8 @@ connect_to(struct admin_deadletter *d)
 
 	if (d->fd != -1)
 		return true;
-	n = snprintf(to.sun_path, sizeof to.sun_path, "%s/stage/deadletter.sock",
-	    d->w->env->runtime_dir);
+	n = snprintf(
+	    to.sun_path, sizeof to.sun_path, "%s/stage/deadletter.sock", d->w->env->runtime_dir);
 	if (n < 0 || (size_t)n >= sizeof to.sun_path)
 		return false;
 	d->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -204,8 +204,8 @@ ask(struct admin_deadletter *d, struct http_conn *conn, const char *line, enum t
 {
 	size_t len = strlen(line);
 
-	if (http_conn_wait(conn) != -1 || d->asked - d->answered >= WAITING_MAX ||
-	    !connect_to(d) || send(d->fd, line, len, MSG_NOSIGNAL) != (ssize_t)len) {
+	if (http_conn_wait(conn) != -1 || d->asked - d->answered >= WAITING_MAX || !connect_to(d) ||
+	    send(d->fd, line, len, MSG_NOSIGNAL) != (ssize_t)len) {
 		if (d->asked == d->answered)
 			hang_up(d);
 		answer_unavailable(conn);
@@ -214,9 +214,8 @@ ask(struct admin_deadletter *d, struct http_conn *conn, const char *line, enum t
 	if (d->asked++ == d->answered)
 		d->since_ns = clock_mono_ns();
 	http_answer(conn,
-	    &(struct http_answer){.status = 200,
-		.ticket = http_ticket(HTTP_WAIT_ALONE, d->asked),
-		.tag = tag},
+	    &(struct http_answer){
+		.status = 200, .ticket = http_ticket(HTTP_WAIT_ALONE, d->asked), .tag = tag},
 	    NULL, 0);
 }
 
@@ -239,7 +238,7 @@ is_word(struct bytes text, size_t max)
 		return false;
 	for (size_t i = 0; i < text.len; i++)
 		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-",
-		        text.ptr[i]) == NULL ||
+			text.ptr[i]) == NULL ||
 		    text.ptr[i] == '\0')
 			return false;
 	return true;
@@ -269,8 +268,8 @@ add_word(char *line, size_t size, struct bytes query, const char *name)
 	}
 	if (!is_word(value, 39))
 		return false;
-	(void)snprintf(line + len, size - len, " %s=%.*s", name, (int)value.len,
-	    (const char *)value.ptr);
+	(void)snprintf(
+	    line + len, size - len, " %s=%.*s", name, (int)value.len, (const char *)value.ptr);
 	return true;
 }
 
@@ -290,8 +289,8 @@ admin_deadletter_get(
 		limit = 0;
 		for (size_t i = 0; i < value.len && limit <= LIMIT_MAX; i++)
 			limit = value.ptr[i] < '0' || value.ptr[i] > '9'
-			            ? LIMIT_MAX + 1
-			            : limit * 10 + (unsigned)(value.ptr[i] - '0');
+				    ? LIMIT_MAX + 1
+				    : limit * 10 + (unsigned)(value.ptr[i] - '0');
 		if (limit >= 1 && limit <= LIMIT_MAX)
 			break;
 		/* fallthrough */
@@ -377,8 +376,8 @@ answer_retry(struct http_conn *conn, struct bytes line)
 	struct text_out out;
 	struct bytes body;
 
-	(void)snprintf(text, sizeof text, "%.*s",
-	    (int)strcspn((const char *)line.ptr, "\n"), (const char *)line.ptr);
+	(void)snprintf(text, sizeof text, "%.*s", (int)strcspn((const char *)line.ptr, "\n"),
+	    (const char *)line.ptr);
 	if (sscanf(text, "retried=%llu id=%39s sink=%39s", &n, id, sink) < 1) {
 		bool is_unknown = strstr(text, "no such dead letter") != NULL;
 		const char *why = strncmp(text, "error: ", 7) == 0 ? text + 7 : text;

@@ -21,10 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LS_LIMIT    100 /* when nobody says */
-#define LS_MAX	    1000
-#define RETRY_MAX   100000
-#define LINE_SIZE   1100
+#define LS_LIMIT  100 /* when nobody says */
+#define LS_MAX    1000
+#define RETRY_MAX 100000
+#define LINE_SIZE 1100
 
 const char deadletter_command_help[] =
     "ls [WORDS]                   the newest dead letters, a JSON object each (limit=100)\n"
@@ -54,8 +54,8 @@ parse_words(const char *line, struct deadletter_query *q, size_t *words)
 }
 
 static void
-add_record(struct deadletter_stage *d, struct deadletter_ref ref, struct text_out *out,
-    bool has_event)
+add_record(
+    struct deadletter_stage *d, struct deadletter_ref ref, struct text_out *out, bool has_event)
 {
 	const struct deadletter_entry *e = deadletter_index_entry(&d->index, ref);
 	struct deadletter_view v = {
@@ -216,8 +216,9 @@ retry(struct deadletter_stage *d, const char *rest, struct text_out *out)
 	if (deadletter_index_find(&d->index, rest, &one)) {
 		if (deadletter_index_entry(&d->index, one)->over != DEADLETTER_OPEN) {
 			text_add(out, "error: %s is %s already\n", rest,
-			    deadletter_index_over_name((enum deadletter_over)
-				    deadletter_index_entry(&d->index, one)->over));
+			    deadletter_index_over_name(
+				(enum deadletter_over)deadletter_index_entry(&d->index, one)
+				    ->over));
 			return;
 		}
 		n = 1;
@@ -231,7 +232,8 @@ retry(struct deadletter_stage *d, const char *rest, struct text_out *out)
 	if (n == 0)
 		text_add(out, "retried=0\n");
 	else if (deadletter_retry_begin(d, refs != NULL ? refs : &one, n, why, sizeof why))
-		text_add(out, "retried=%zu id=%s sink=%s\n", d->retry.n, d->retry.id, d->retry.sink);
+		text_add(
+		    out, "retried=%zu id=%s sink=%s\n", d->retry.n, d->retry.id, d->retry.sink);
 	else
 		text_add(out, "error: %s\n", why);
 	free(refs);
@@ -248,8 +250,9 @@ receipt(struct deadletter_stage *d, const char *rest, struct text_out *out)
 		return;
 	}
 	if (!d->has_receipt) {
-		text_add(out, "{\"receipt\":\"%s:%" PRIu32 ":%" PRIu64
-		    "\",\"status\":\"unreadable\"}\n", d->instance, stream, pos);
+		text_add(out,
+		    "{\"receipt\":\"%s:%" PRIu32 ":%" PRIu64 "\",\"status\":\"unreadable\"}\n",
+		    d->instance, stream, pos);
 		return;
 	}
 	worker_blocked(d->w, "a receipt");

@@ -26,7 +26,7 @@
 #define PAUSE_MIN_NS CLOCK_NS_PER_S
 #define PAUSE_MAX_NS (30 * CLOCK_NS_PER_S)
 #define BATCH_BYTES  (4u << 20)
-#define COPIES	     2
+#define COPIES       2
 
 struct deadletter_copies {
 	struct deadletter_copy *at[COPIES];
@@ -270,8 +270,8 @@ read_password(struct deadletter_copy *c, const char *path)
 	c->password[strcspn(c->password, "\r\n")] = '\0';
 }
 
-static struct deadletter_copy *
-new(struct deadletter_stage *d, const struct deadletter_copy_ops *ops)
+static struct deadletter_copy *new (
+    struct deadletter_stage *d, const struct deadletter_copy_ops *ops)
 {
 	struct deadletter_copy *c = xcalloc(1, sizeof *c);
 
@@ -288,9 +288,10 @@ void
 deadletter_copy_open(struct deadletter_stage *d)
 {
 	if (d->cfg->copy_redis[0] != '\0')
-		read_password(new(d, &deadletter_copy_redis_ops), d->cfg->copy_redis_password_file);
+		read_password(
+		    new (d, &deadletter_copy_redis_ops), d->cfg->copy_redis_password_file);
 	if (d->cfg->copy_kafka[0] != '\0')
-		(void)new(d, &deadletter_copy_kafka_ops);
+		(void)new (d, &deadletter_copy_kafka_ops);
 }
 
 void

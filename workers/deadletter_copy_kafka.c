@@ -66,8 +66,8 @@ begin(struct deadletter_copy *c)
 
 	k->copy = c;
 	for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
-		if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], c->why, sizeof c->why) !=
-		    RD_KAFKA_CONF_OK)
+		if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], c->why,
+			sizeof c->why) != RD_KAFKA_CONF_OK)
 			goto failed;
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
 	rd_kafka_conf_set_log_cb(conf, on_log);
@@ -121,10 +121,10 @@ send_batch(struct deadletter_copy *c, const struct bytes *text, size_t n)
 	k->has_failed = false;
 	k->waiting = 0;
 	for (size_t i = 0; i < n; i++) {
-		rd_kafka_resp_err_t err = rd_kafka_producev(k->rk,
-		    RD_KAFKA_V_TOPIC(c->cfg->copy_kafka_topic),
-		    RD_KAFKA_V_VALUE((void *)(uintptr_t)text[i].ptr, text[i].len),
-		    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+		rd_kafka_resp_err_t err =
+		    rd_kafka_producev(k->rk, RD_KAFKA_V_TOPIC(c->cfg->copy_kafka_topic),
+			RD_KAFKA_V_VALUE((void *)(uintptr_t)text[i].ptr, text[i].len),
+			RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
 
 		if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
 			(void)snprintf(c->why, sizeof c->why, "%s", rd_kafka_err2str(err));

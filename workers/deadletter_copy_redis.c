@@ -117,7 +117,7 @@ send_batch(struct deadletter_copy *c, const struct bytes *text, size_t n)
 	}
 	if (redisAppendCommandArgv(c->kind, (int)n + 2, word, len) != REDIS_OK ||
 	    redisAppendCommand(c->kind, "LTRIM %s -%lld -1", c->cfg->copy_redis_list,
-	        (long long)c->cfg->copy_redis_max) != REDIS_OK)
+		(long long)c->cfg->copy_redis_max) != REDIS_OK)
 		return failed(c, ((redisContext *)c->kind)->errstr);
 	for (int i = 0; i < 2; i++)
 		if (!take_reply(c)) {

@@ -96,12 +96,12 @@ lengths_fit(const struct deadletter_head *h)
 	       h->code_len < DEADLETTER_CODE_SIZE && h->text_len < DEADLETTER_TEXT_SIZE &&
 	       h->record_len <= DEADLETTER_MAX_LEN &&
 	       h->record_len ==
-	           sizeof *h + strings_len(h) + bytes_round_up((size_t)h->frame_len, 8);
+		   sizeof *h + strings_len(h) + bytes_round_up((size_t)h->frame_len, 8);
 }
 
 enum deadletter_format_result
-deadletter_format_check(const uint8_t *at, size_t avail, uint64_t salt,
-    struct deadletter_record *out, size_t *need)
+deadletter_format_check(
+    const uint8_t *at, size_t avail, uint64_t salt, struct deadletter_record *out, size_t *need)
 {
 	struct deadletter_head h;
 	const uint8_t *from;
@@ -177,8 +177,8 @@ deadletter_format_number(const char *name)
 void
 deadletter_format_id(const char *stage, uint32_t file, uint64_t off, char id[DEADLETTER_ID_SIZE])
 {
-	(void)snprintf(id, DEADLETTER_ID_SIZE, "%.39s-%u-%llu", stage, file,
-	    (unsigned long long)off);
+	(void)snprintf(
+	    id, DEADLETTER_ID_SIZE, "%.39s-%u-%llu", stage, file, (unsigned long long)off);
 }
 
 static bool
@@ -208,7 +208,8 @@ deadletter_format_parse_id(const char *id, char stage[40], uint32_t *file, uint6
 	if (len == DEADLETTER_ID_SIZE || (last = memrchr(id, '-', len)) == NULL ||
 	    (before = memrchr(id, '-', (size_t)(last - id))) == NULL)
 		return false;
-	if (before == id || before - id >= 40 || !parse_number(last + 1, id + len, UINT64_MAX, off) ||
+	if (before == id || before - id >= 40 ||
+	    !parse_number(last + 1, id + len, UINT64_MAX, off) ||
 	    !parse_number(before + 1, last, 99999999, &number) || number == 0)
 		return false;
 	*file = (uint32_t)number;

@@ -77,8 +77,8 @@ deadletter_inbox_open(
 	temporary(in, temp);
 	if (open_folder(in, path, &owner) == -1)
 		return -1;
-	in->fd = openat(in->dirfd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-	    0640);
+	in->fd =
+	    openat(in->dirfd, temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (in->fd != -1 && give(in->fd, &owner) == 0 &&
 	    (in->buf = malloc(DEADLETTER_INBOX_BUF)) != NULL)
 		return 0;
@@ -222,8 +222,8 @@ deadletter_inbox_ask(const char *path, const char *line, int timeout_ms, struct 
 		return -1;
 	rc = connect(fd, (struct sockaddr *)&sun, sizeof sun);
 	if (rc == 0)
-		rc = exchange(fd, line,
-		    clock_mono_ns() + (uint64_t)timeout_ms * CLOCK_NS_PER_MS, answer);
+		rc = exchange(
+		    fd, line, clock_mono_ns() + (uint64_t)timeout_ms * CLOCK_NS_PER_MS, answer);
 	saved = errno;
 	(void)close(fd);
 	errno = saved;
@@ -255,8 +255,8 @@ deadletter_inbox_status(const char *answer, struct deadletter_replay *r)
 	(void)snprintf(r->state, sizeof r->state, "%.*s", (int)(len < 15 ? len : 15), state + 7);
 	if (reason != NULL) {
 		len = strcspn(reason + 9, "\"\n");
-		(void)snprintf(r->reason, sizeof r->reason, "%.*s", (int)(len < 159 ? len : 159),
-		    reason + 9);
+		(void)snprintf(
+		    r->reason, sizeof r->reason, "%.*s", (int)(len < 159 ? len : 159), reason + 9);
 	}
 	return true;
 }

@@ -118,8 +118,8 @@ cut_entries(struct deadletter_index *ix, struct deadletter_index_file *f, uint64
 }
 
 static int
-read_records(struct deadletter_index *ix, struct deadletter_index_stage *s,
-    struct deadletter_index_file *f)
+read_records(
+    struct deadletter_index *ix, struct deadletter_index_stage *s, struct deadletter_index_file *f)
 {
 	enum deadletter_file_result r;
 	struct deadletter_record record;
@@ -182,8 +182,8 @@ is_unchanged(const struct deadletter_index_file *f, const struct stat *st)
 
 	if (f->is_unlisted || f->size != (uint64_t)st->st_size)
 		return false;
-	return f->off == f->size || (f->mtime_ns == mtime_ns &&
-					clock_wall_ns() - mtime_ns > CLOCK_NS_PER_S);
+	return f->off == f->size ||
+	       (f->mtime_ns == mtime_ns && clock_wall_ns() - mtime_ns > CLOCK_NS_PER_S);
 }
 
 static int
@@ -299,12 +299,13 @@ deadletter_index_refresh(struct deadletter_index *ix)
  *---------------------------------------------------------------------------*/
 
 void
-deadletter_index_id(const struct deadletter_index *ix, struct deadletter_ref r,
-    char id[DEADLETTER_ID_SIZE])
+deadletter_index_id(
+    const struct deadletter_index *ix, struct deadletter_ref r, char id[DEADLETTER_ID_SIZE])
 {
 	const struct deadletter_index_stage *s = &ix->stage[r.stage];
 
-	deadletter_format_id(s->name, s->file[r.file].number, s->file[r.file].entry[r.entry].off, id);
+	deadletter_format_id(
+	    s->name, s->file[r.file].number, s->file[r.file].entry[r.entry].off, id);
 }
 
 bool
@@ -358,8 +359,8 @@ deadletter_index_read(const struct deadletter_index *ix, struct deadletter_ref r
 }
 
 void
-deadletter_index_mark(struct deadletter_index *ix, struct deadletter_ref r,
-    enum deadletter_over over, uint32_t now_s)
+deadletter_index_mark(
+    struct deadletter_index *ix, struct deadletter_ref r, enum deadletter_over over, uint32_t now_s)
 {
 	struct deadletter_index_file *f = &ix->stage[r.stage].file[r.file];
 	struct deadletter_entry *e = &f->entry[r.entry];

@@ -29,8 +29,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHECKPOINT_NAME	   "intake.checkpoint"
-#define FRAMES_PER_TURN	   65536
+#define CHECKPOINT_NAME      "intake.checkpoint"
+#define FRAMES_PER_TURN      65536
 #define TICKS_PER_CHECKPOINT 10
 
 /* Where to begin when nobody was here before us: with the region if its first frames are
@@ -54,15 +54,16 @@ begin(struct deadletter_stage *d)
 {
 	const struct region *r = d->w->env->region;
 	static struct checkpoint c;
-	enum checkpoint_result found =
-	    checkpoint_read(d->index.dirfd, CHECKPOINT_NAME, &c);
+	enum checkpoint_result found = checkpoint_read(d->index.dirfd, CHECKPOINT_NAME, &c);
 
 	if (found == CHECKPOINT_OK &&
 	    memcmp(c.instance, r->header->instance, sizeof c.instance) != 0)
 		found = CHECKPOINT_BAD;
 	if (found != CHECKPOINT_OK && found != CHECKPOINT_ABSENT)
-		worker_error(d->w, "%s cannot be used: what was refused at intake before now is "
-		    "not kept", CHECKPOINT_NAME);
+		worker_error(d->w,
+		    "%s cannot be used: what was refused at intake before now is "
+		    "not kept",
+		    CHECKPOINT_NAME);
 	sink_source_open(&d->source, r, d->log_dirfd);
 	for (uint32_t i = 0; i < r->slots; i++) {
 		uint64_t pos = 0, seq = 0;
@@ -95,22 +96,21 @@ keep(struct deadletter_stage *d, const struct sink_source_item *item)
 	size_t off = 0;
 
 	while (frame_attr_next(attrs, &off, &type, &value)) {
-		int len = (int)(value.len < DEADLETTER_TEXT_SIZE ? value.len
-								 : DEADLETTER_TEXT_SIZE - 1);
+		int len =
+		    (int)(value.len < DEADLETTER_TEXT_SIZE ? value.len : DEADLETTER_TEXT_SIZE - 1);
 
 		if (type == FRAME_ATTR_REASON_CODE) {
-			(void)snprintf(info.code, sizeof info.code, "%.*s", len,
-			    (const char *)value.ptr);
+			(void)snprintf(
+			    info.code, sizeof info.code, "%.*s", len, (const char *)value.ptr);
 			has_code = true;
 		} else if (type == FRAME_ATTR_REASON_TEXT) {
-			(void)snprintf(info.text, sizeof info.text, "%.*s", len,
-			    (const char *)value.ptr);
+			(void)snprintf(
+			    info.text, sizeof info.text, "%.*s", len, (const char *)value.ptr);
 		}
 	}
 	if (!has_code)
 		return true; /* another kind of CONTROL frame */
-	if (deadletter_writer_add(d->writer, &info,
-	        bytes_of(item->frame, item->h.frame_len)) == -1)
+	if (deadletter_writer_add(d->writer, &info, bytes_of(item->frame, item->h.frame_len)) == -1)
 		return false;
 	d->kept++;
 	return true;
@@ -196,8 +196,7 @@ deadletter_intake_follow(struct deadletter_stage *d, bool is_last)
 	if (!d->is_following)
 		begin(d);
 	for (uint32_t i = 0; i < r->slots; i++)
-		sink_source_limit(
-		    &d->source, i, cursor_pos(&r->journal->stream[i].durable));
+		sink_source_limit(&d->source, i, cursor_pos(&r->journal->stream[i].durable));
 	(void)read_on(d);
 	worker_blocked(d->w, "dead letters");
 	if (deadletter_writer_sync(d->writer) == -1)

@@ -22,7 +22,7 @@ deadletter_json_frame(const struct deadletter_record *r, struct frame_header *h)
 {
 	return r->frame.len > 0 &&
 	       frame_check_header(r->frame.ptr, r->frame.len, r->info.stream, r->info.pos, h) ==
-	           FRAME_OK &&
+		   FRAME_OK &&
 	       frame_check_crc(r->frame.ptr, h) == FRAME_OK;
 }
 
@@ -72,8 +72,8 @@ add_time(struct text_out *out, const char *name, uint64_t wall_ns)
 }
 
 static void
-add_attributes(struct text_out *out, const struct deadletter_record *r,
-    const struct frame_header *h)
+add_attributes(
+    struct text_out *out, const struct deadletter_record *r, const struct frame_header *h)
 {
 	struct bytes attrs = frame_attrs(r->frame.ptr, h), value;
 	size_t off = 0;

@@ -21,11 +21,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME	 "marks"
-#define NEW	 "marks.new"
-#define MAGIC	 0x4b4d4c44u /* "DLMK" */
+#define NAME     "marks"
+#define NEW      "marks.new"
+#define MAGIC    0x4b4d4c44u /* "DLMK" */
 #define CRC_FROM 8
-#define AT_ONCE	 1024
+#define AT_ONCE  1024
 /* Fewer entries are not worth a new file. */
 #define COMPACT_MIN 4096
 
@@ -156,8 +156,7 @@ write_anew(struct deadletter_marks *m, const struct deadletter_index *ix)
 
 				if (e->over != DEADLETTER_REPLAYED && e->over != DEADLETTER_PURGED)
 					continue;
-				buf[n++] =
-				    mark_of(ix, r, (enum deadletter_over)e->over, e->over_s);
+				buf[n++] = mark_of(ix, r, (enum deadletter_over)e->over, e->over_s);
 				count++;
 				if (n < AT_ONCE)
 					continue;
@@ -186,8 +185,7 @@ append(struct deadletter_marks *m, const struct mark *marks, size_t n)
 {
 	int saved;
 
-	if (log_dir_write(m->fd, marks, n * sizeof *marks, m->size) == 0 &&
-	    fdatasync(m->fd) == 0) {
+	if (log_dir_write(m->fd, marks, n * sizeof *marks, m->size) == 0 && fdatasync(m->fd) == 0) {
 		m->size += n * sizeof *marks;
 		m->n += n;
 		return 0;

@@ -62,8 +62,8 @@ choose(struct chosen **all, size_t *n, size_t *room, struct chosen one)
 }
 
 struct deadletter_ref *
-deadletter_index_select(const struct deadletter_index *ix, const struct deadletter_query *q,
-    size_t *n)
+deadletter_index_select(
+    const struct deadletter_index *ix, const struct deadletter_query *q, size_t *n)
 {
 	struct chosen *all = NULL;
 	struct deadletter_ref *refs = NULL, r;
@@ -83,9 +83,8 @@ deadletter_index_select(const struct deadletter_index *ix, const struct deadlett
 			for (r.entry = 0; r.entry < f->n; r.entry++) {
 				const struct deadletter_entry *e = &f->entry[r.entry];
 
-				if (fits(ix, q, e) &&
-				    !choose(&all, &found, &room,
-				        (struct chosen){r, e->last_ns, e->off}))
+				if (fits(ix, q, e) && !choose(&all, &found, &room,
+							  (struct chosen){r, e->last_ns, e->off}))
 					goto out;
 			}
 		}

@@ -75,8 +75,8 @@ deadletter_retain(struct deadletter_stage *d, uint64_t now_ns)
 	uint64_t retain_ns = (uint64_t)d->cfg->retain_ms * CLOCK_NS_PER_MS;
 
 	if (now_ns > retain_ns)
-		(void)deadletter_index_expire(&d->index, now_ns - retain_ns,
-		    (uint32_t)(now_ns / CLOCK_NS_PER_S));
+		(void)deadletter_index_expire(
+		    &d->index, now_ns - retain_ns, (uint32_t)(now_ns / CLOCK_NS_PER_S));
 	for (size_t i = 0; i < d->index.stages; i++)
 		for (size_t k = d->index.stage[i].n; k-- > 0;)
 			if (deadletter_index_may_go(&d->index, i, k) &&

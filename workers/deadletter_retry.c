@@ -27,7 +27,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ASK_MS	     500
+#define ASK_MS       500
 #define FAILURES_MAX 10
 
 static int
@@ -38,8 +38,8 @@ ask(struct deadletter_stage *d, const char *line, struct deadletter_replay *r)
 	int rc;
 
 	text_init(&answer, 64u << 10);
-	(void)snprintf(path, sizeof path, "%s/stage/%s.sock", d->w->env->runtime_dir,
-	    d->retry.sink);
+	(void)snprintf(
+	    path, sizeof path, "%s/stage/%s.sock", d->w->env->runtime_dir, d->retry.sink);
 	worker_blocked(d->w, "a sink");
 	rc = deadletter_inbox_ask(path, line, ASK_MS, &answer);
 	worker_unblocked(d->w);
@@ -81,8 +81,8 @@ fill(struct deadletter_stage *d, struct deadletter_inbox *in, const struct deadl
 }
 
 bool
-deadletter_retry_begin(struct deadletter_stage *d, const struct deadletter_ref *refs, size_t n,
-    char *why, size_t size)
+deadletter_retry_begin(
+    struct deadletter_stage *d, const struct deadletter_ref *refs, size_t n, char *why, size_t size)
 {
 	struct deadletter_retry *t = &d->retry;
 	const char *sink = d->index.stage[refs[0].stage].name;

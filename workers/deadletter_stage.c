@@ -29,7 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TICKS_PER_LOOK	 10  /* a second */
+#define TICKS_PER_LOOK   10  /* a second */
 #define TICKS_PER_RETAIN 100 /* ten seconds */
 
 static bool
@@ -92,8 +92,8 @@ deadletter_stage_refresh(struct deadletter_stage *d)
 	if (deadletter_index_refresh(&d->index) == -1)
 		worker_error(d->w, "cannot read the dead letters: %s", strerror(errno));
 	if (d->index.is_unlisted && !was_unlisted)
-		worker_error(d->w, "more than %zu dead letters: the rest is not listed",
-		    d->index.max);
+		worker_error(
+		    d->w, "more than %zu dead letters: the rest is not listed", d->index.max);
 }
 
 int64_t

@@ -357,8 +357,8 @@ deadletter_writer_open(const char *state_dir, const char *stage, uid_t uid, gid_
 }
 
 int
-deadletter_writer_add(struct deadletter_writer *w, const struct deadletter_info *info,
-    struct bytes frame)
+deadletter_writer_add(
+    struct deadletter_writer *w, const struct deadletter_info *info, struct bytes frame)
 {
 	struct deadletter_info own_info = *info;
 	size_t len;

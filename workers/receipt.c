@@ -22,9 +22,16 @@
 
 #define FIRST_BUF (64u << 10)
 /* Of a list of lost ranges the newest part is enough: the log is not longer. */
-#define LOST_MAX  (1 << 20)
+#define LOST_MAX (1 << 20)
 
-enum place { PLACE_FOUND = 0, PLACE_UNKNOWN, PLACE_LOST, PLACE_EXPIRED, PLACE_CORRUPT, PLACE_FAILED };
+enum place {
+	PLACE_FOUND = 0,
+	PLACE_UNKNOWN,
+	PLACE_LOST,
+	PLACE_EXPIRED,
+	PLACE_CORRUPT,
+	PLACE_FAILED
+};
 
 const char *
 receipt_word(const struct receipt_facts *f)
@@ -248,8 +255,8 @@ dead_of(const struct deadletter_index *dead, const char *name, uint32_t stream, 
 	refs = deadletter_index_select(dead, &q, &n);
 	if (n > 0)
 		result = deadletter_index_entry(dead, refs[0])->over == DEADLETTER_REPLAYED
-		             ? RECEIPT_REPLAYED
-		             : RECEIPT_DEAD;
+			     ? RECEIPT_REPLAYED
+			     : RECEIPT_DEAD;
 	free(refs);
 	return result;
 }
@@ -281,7 +288,7 @@ ask_sink(struct receipt *r, const struct deadletter_index *dead, int i,
 	if (at == -1 || (part = r->region->sink[at]) == NULL)
 		return "pending";
 	f.is_ready = word_load(&part->ready_generation) == r->region->header->generation &&
-	             sink_cursor_load(&part->stream[h->stream].done, &place);
+		     sink_cursor_load(&part->stream[h->stream].done, &place);
 	if (f.is_ready) {
 		f.cursor = place.pos;
 		f.start_seq = word_load(&part->stream[h->stream].start_seq);

@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SALT	 0x5a17
+#define SALT     0x5a17
 #define BODY_MAX (64 * 1024)
 
 enum { FIX_RECORDS = 1, HOSTILE_HEAD = 2, MARKS = 4 };

@@ -76,8 +76,7 @@ stage_dir(void)
 static struct deadletter_writer *
 writer(void)
 {
-	struct deadletter_writer *w =
-	    deadletter_writer_open(dir, "events", (uid_t)-1, (gid_t)-1);
+	struct deadletter_writer *w = deadletter_writer_open(dir, "events", (uid_t)-1, (gid_t)-1);
 
 	ck_assert_ptr_nonnull(w);
 	return w;
@@ -128,9 +127,9 @@ count(uint32_t number, uint64_t first)
 		(void)snprintf(frame, sizeof frame, "frame %llu", (unsigned long long)first + n);
 		if (strcmp(r.info.stage, "events") != 0 || strcmp(r.info.code, i.code) != 0 ||
 		    strcmp(r.info.text, i.text) != 0 || r.info.pos != i.pos ||
-		    r.info.seq != i.seq || r.info.stream != i.stream ||
-		    r.info.attempts != 3 || r.info.first_ns != i.first_ns ||
-		    r.info.last_ns != i.last_ns || !bytes_is(r.frame, bytes_str(frame)))
+		    r.info.seq != i.seq || r.info.stream != i.stream || r.info.attempts != 3 ||
+		    r.info.first_ns != i.first_ns || r.info.last_ns != i.last_ns ||
+		    !bytes_is(r.frame, bytes_str(frame)))
 			bad++;
 		n++;
 	}
@@ -220,9 +219,11 @@ START_TEST(refused_again_in_a_replay_is_written_again)
 	ck_assert_int_eq(deadletter_writer_add(w, &i, BYTES_LIT("frame 0")), 0);
 	ck_assert_int_eq(deadletter_writer_sync(w), 0);
 	deadletter_writer_close(w);
-	ck_assert_int_eq(size_of(1) - 32, 2 * (off_t)deadletter_format_len(
-	    &(struct deadletter_info){.stage = "events", .code = "data_error",
-		.text = "refused, number 0"}, 7));
+	ck_assert_int_eq(size_of(1) - 32,
+	    2 * (off_t)deadletter_format_len(
+		    &(struct deadletter_info){
+			.stage = "events", .code = "data_error", .text = "refused, number 0"},
+		    7));
 }
 END_TEST
 

@@ -78,8 +78,7 @@ make_frame(uint8_t *at, uint64_t n)
 static void
 write_records(const char *stage, uint64_t from, uint64_t to)
 {
-	struct deadletter_writer *w =
-	    deadletter_writer_open(dir, stage, (uid_t)-1, (gid_t)-1);
+	struct deadletter_writer *w = deadletter_writer_open(dir, stage, (uid_t)-1, (gid_t)-1);
 	uint8_t frame[512];
 
 	ck_assert_ptr_nonnull(w);
@@ -157,8 +156,8 @@ START_TEST(the_newest_come_first)
 	refs = deadletter_index_select(&ix, &q, &n);
 	ck_assert_uint_eq(n, 3);
 	for (uint64_t i = 0; i < 3; i++)
-		ck_assert_uint_eq(deadletter_index_entry(&ix, refs[i])->last_ns,
-		    (19 - i) * 1000000000);
+		ck_assert_uint_eq(
+		    deadletter_index_entry(&ix, refs[i])->last_ns, (19 - i) * 1000000000);
 	free(refs);
 }
 END_TEST
@@ -242,8 +241,7 @@ START_TEST(torn_marks_are_cut)
 		ck_assert_int_eq(deadletter_marks_open(&m, &ix), 0);
 		if (m.n != (uint64_t)cut / 72 || ix.open != 4 - (uint64_t)cut / 72)
 			bad++;
-		if (deadletter_marks_add(&m, &ix, two, 2, DEADLETTER_PURGED, 1) !=
-		    2 - cut / 72)
+		if (deadletter_marks_add(&m, &ix, two, 2, DEADLETTER_PURGED, 1) != 2 - cut / 72)
 			bad++;
 		deadletter_marks_close(&m);
 		reload();
@@ -449,7 +447,8 @@ START_TEST(a_sinks_answer_about_a_replay_is_understood)
 	struct deadletter_replay r;
 
 	ck_assert(deadletter_inbox_status("id=x state=done read=10 delivered=7 dead=2 skipped=1 "
-	    "total=10 at_ns=0 reason=\"all read\"\n\n", &r));
+					  "total=10 at_ns=0 reason=\"all read\"\n\n",
+	    &r));
 	ck_assert_str_eq(r.state, "done");
 	ck_assert_uint_eq(r.delivered, 7);
 	ck_assert_uint_eq(r.dead, 2);

@@ -22,17 +22,16 @@ static const struct {
     {"pending", {.pos = 8, .cursor = 0, .is_ready = true, .dead = RECEIPT_DEAD}},
     {"delivered", {.pos = 8, .cursor = 16, .is_ready = true, .is_match = true}},
     {"skipped", {.pos = 8, .cursor = 16, .is_ready = true, .is_match = false}},
-    {"skipped", {.pos = 8, .seq = 1, .start_seq = 2, .cursor = 16, .is_ready = true,
-		    .is_match = true}},
-    {"delivered", {.pos = 8, .seq = 2, .start_seq = 2, .cursor = 16, .is_ready = true,
-		      .is_match = true}},
-    {"expired", {.pos = 8, .cursor = 16, .is_ready = true, .lost = SINK_EXPIRED,
-		    .is_match = true}},
+    {"skipped",
+	{.pos = 8, .seq = 1, .start_seq = 2, .cursor = 16, .is_ready = true, .is_match = true}},
+    {"delivered",
+	{.pos = 8, .seq = 2, .start_seq = 2, .cursor = 16, .is_ready = true, .is_match = true}},
+    {"expired", {.pos = 8, .cursor = 16, .is_ready = true, .lost = SINK_EXPIRED, .is_match = true}},
     {"corrupt", {.pos = 8, .cursor = 16, .is_ready = true, .lost = SINK_CORRUPT}},
     {"dead", {.pos = 8, .cursor = 16, .is_ready = true, .dead = RECEIPT_DEAD, .is_match = true}},
     {"delivered", {.pos = 8, .cursor = 16, .is_ready = true, .dead = RECEIPT_REPLAYED}},
-    {"late-duplicate", {.pos = 8, .cursor = 16, .is_ready = true, .is_late = true,
-			   .is_match = true}},
+    {"late-duplicate",
+	{.pos = 8, .cursor = 16, .is_ready = true, .is_late = true, .is_match = true}},
 };
 
 START_TEST(the_word_for_what_is_known)
@@ -171,8 +170,8 @@ setup(void)
 	assert_that(mkdtemp(dir) != NULL);
 	ck_assert_int_eq(region_create(under("region"), &params, text, sizeof text), REGION_OK);
 	ck_assert_int_eq(region_open(&region, under("region"), true, text, sizeof text), REGION_OK);
-	(void)snprintf(region.header->sink_name[3].name, sizeof region.header->sink_name[3].name,
-	    "events");
+	(void)snprintf(
+	    region.header->sink_name[3].name, sizeof region.header->sink_name[3].name, "events");
 	fill_ring();
 	for (int i = 0; i < SINK_PART_STREAMS; i++)
 		sink_cursor_init(&region.sink[3]->stream[i].done, &place);
@@ -257,8 +256,7 @@ END_TEST
 
 START_TEST(a_dead_letter_is_dead_until_it_was_replayed)
 {
-	struct deadletter_writer *w =
-	    deadletter_writer_open(dir, "events", (uid_t)-1, (gid_t)-1);
+	struct deadletter_writer *w = deadletter_writer_open(dir, "events", (uid_t)-1, (gid_t)-1);
 	struct deadletter_info i = {.code = "x", .stream = 0, .pos = 0, .last_ns = 1};
 	struct deadletter_ref ref = {0, 0, 0};
 
@@ -301,10 +299,10 @@ main(void)
 	SRunner *r = srunner_create(s);
 	int failed;
 
-	tcase_add_loop_test(pure, the_word_for_what_is_known, 0,
-	    (int)(sizeof facts / sizeof facts[0]));
-	tcase_add_loop_test(pure, receipts_are_read_whole_or_not, 0,
-	    (int)(sizeof receipts / sizeof receipts[0]));
+	tcase_add_loop_test(
+	    pure, the_word_for_what_is_known, 0, (int)(sizeof facts / sizeof facts[0]));
+	tcase_add_loop_test(
+	    pure, receipts_are_read_whole_or_not, 0, (int)(sizeof receipts / sizeof receipts[0]));
 	tcase_add_test(pure, lines_of_lost_ranges_are_half_open);
 	suite_add_tcase(s, pure);
 	tcase_add_checked_fixture(t, setup, teardown);
