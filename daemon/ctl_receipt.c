@@ -52,7 +52,7 @@ look(const struct ctl *ctl, const struct region *region, uint32_t stream, uint64
 {
 	static const struct config none;
 	struct deadletter_index dead;
-	struct receipt r;
+	static struct receipt r;
 	int log = log_dir_open(ctl->journal_dir, false);
 
 	if (log == -1) {
@@ -64,6 +64,7 @@ look(const struct ctl *ctl, const struct region *region, uint32_t stream, uint64
 		ctl_say("%s/deadletter: %s: dead letters may be missing below", ctl->state_dir,
 		    strerror(errno));
 	receipt_open(&r, region, ctl->cfg != NULL ? ctl->cfg : &none, ctl->state_dir, log);
+	receipt_note_begin(&r, false);
 	receipt_json(&r, &dead, stream, pos, out);
 	receipt_close(&r);
 	deadletter_index_free(&dead);

@@ -141,6 +141,8 @@ tick(struct worker *w, uint64_t mono_ns)
 	if (++d->ticks % TICKS_PER_LOOK == 0) {
 		deadletter_stage_refresh(d);
 		deadletter_retry_tick(d);
+		if (d->has_receipt)
+			receipt_note_begin(&d->receipt, true);
 	}
 	deadletter_copy_tick(d);
 	if (d->ticks % TICKS_PER_RETAIN == 0)

@@ -291,7 +291,9 @@ ask_sink(struct receipt *r, const struct deadletter_index *dead, int i,
 		     sink_cursor_load(&part->stream[h->stream].done, &place);
 	if (f.is_ready) {
 		f.cursor = place.pos;
-		f.start_seq = word_load(&part->stream[h->stream].start_seq);
+		f.start_seq = r->begin[i].is_known
+		                  ? r->begin[i].seq[h->stream]
+		                  : word_load(&part->stream[h->stream].start_seq);
 	}
 	f.lost = lost_of(r, name, h->stream, h->pos);
 	f.dead = dead_of(dead, name, h->stream, h->pos);

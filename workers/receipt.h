@@ -61,6 +61,11 @@ struct receipt {
 	const char *state_dir;
 	int log_dirfd;
 	struct match *match[CONFIG_SINK_MAX];
+	/* Where each sink began for good: sequences before it never were its own. */
+	struct receipt_begin {
+		bool is_known;
+		uint64_t seq[SINK_PART_STREAMS];
+	} begin[CONFIG_SINK_MAX];
 	const struct sink_part *claimer; /* NULL: none */
 	struct late_reader *late;
 	uint8_t *buf;
@@ -71,6 +76,13 @@ struct receipt {
 void receipt_open(struct receipt *r, const struct region *region, const struct config *cfg,
     const char *state_dir, int log_dirfd);
 void receipt_close(struct receipt *r);
+
+/*
+ * A part's start_seq is of this region's life; a receipt may be older.  So the first one
+ * is kept in STATE/deadletter/.begin/SINK.  Reads what is there; is_keeper: writes what
+ * is not (the deadletter stage, once a second).
+ */
+void receipt_note_begin(struct receipt *r, bool is_keeper);
 
 /* One JSON object without a newline.  dead: refreshed by the caller. */
 void receipt_json(struct receipt *r, const struct deadletter_index *dead, uint32_t stream,

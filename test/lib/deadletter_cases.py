@@ -113,6 +113,7 @@ def refused_events_are_listed_with_their_reason(httpd):
         assert code == 2 and json.loads(out) == {
             "receipt": receipts[3], "status": "durable",
             "eventKey": "event:u.3:order:1700000000003", "sinks": {"hook": "dead"}}, out
+        assert p.request("GET", "/events/receipts/" + receipts[3])[::2] == (200, json.loads(out))
         code, out, _ = run(p, "receipt", receipts[4])
         assert code == 0 and out.split()[-2:] == ["hook", "delivered"], out
         p.stop()
@@ -240,6 +241,23 @@ def what_intake_refused_is_kept_when_asked(httpd):
         assert stats(p)[("intake", first["code"])][0] == 2, stats(p)
 
 
+def a_sink_killed_again_and_again_keeps_each_once(httpd):
+    httpd.rules({"status": 400, "body": "never"})
+    with place(httpd) as p:
+        for round in range(30):
+            post(p, [event(round * 50 + i) for i in range(50)])
+            pid = p.pid_of("hook")
+            if pid is not None and round % 2 == 0:
+                time.sleep(0.002 * (round % 7))  # somewhere else each time
+                try:
+                    os.kill(pid, 9)
+                except ProcessLookupError:
+                    pass
+        settled(p, 1500)
+        got = [d["event"]["metadata"]["n"] for d in letters(p)]
+        assert sorted(got) == list(range(1500)), (len(got), len(set(got)))
+
+
 def what_is_old_goes(httpd):
     refuse(httpd, *range(5))
     with place(httpd, "deadletter\n    retain 2s\n") as p:
@@ -327,8 +345,8 @@ def copies_go_to_kafka(httpd):
 
 CASES = [refused_events_are_listed_with_their_reason, a_replay_adds_up, purged_is_not_sent,
          a_part_of_the_journal_is_delivered_again, what_intake_refused_is_kept_when_asked,
-         what_is_old_goes, the_admin_port_lists_and_retries, copies_go_to_redis,
-         copies_go_to_kafka]
+         a_sink_killed_again_and_again_keeps_each_once, what_is_old_goes,
+         the_admin_port_lists_and_retries, copies_go_to_redis, copies_go_to_kafka]
 
 
 def main():

@@ -291,6 +291,20 @@ START_TEST(a_lost_range_is_told)
 }
 END_TEST
 
+START_TEST(an_event_of_a_former_region_was_the_sinks_own)
+{
+	/* The sink began at 0, and again with the new region at 2. */
+	ck_assert_int_eq(mkdir(under("deadletter"), 0750), 0);
+	receipt_note_begin(&receipt, true);
+	word_store(&region.sink[3]->stream[0].start_seq, 2);
+	ck_assert_ptr_nonnull(strstr(ask(0, 0), "{\"events\":\"delivered\"}"));
+	memset(receipt.begin, 0, sizeof receipt.begin);
+	ck_assert_ptr_nonnull(strstr(ask(0, 0), "{\"events\":\"skipped\"}"));
+	receipt_note_begin(&receipt, false);
+	ck_assert_ptr_nonnull(strstr(ask(0, 0), "{\"events\":\"delivered\"}"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -314,6 +328,7 @@ main(void)
 	tcase_add_test(t, a_sink_that_has_not_begun_has_everything_before_it);
 	tcase_add_test(t, a_dead_letter_is_dead_until_it_was_replayed);
 	tcase_add_test(t, a_lost_range_is_told);
+	tcase_add_test(t, an_event_of_a_former_region_was_the_sinks_own);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * NAME
+ *	receipt_begin - where each sink began, over the lives of the region
+ *
+ * PROCESS
+ *	The deadletter stage writes; sluicectl reads.
+ *
+ * SHARED STATE
+ *	Reads sink parts.
+ */
+#include "workers/receipt.h"
+
+#include "shm/word.h"
+#include "workers/checkpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A dot: not a stage's folder. */
+#define FOLDER "deadletter/.begin"
+
+static void
+keep(const struct receipt *r, struct receipt_begin *begin, struct checkpoint_file *f,
+    const struct sink_part *part)
+{
+	static struct checkpoint c;
+
+	memset(&c, 0, sizeof c);
+	memcpy(c.instance, r->region->header->instance, sizeof c.instance);
+	c.generation = r->region->header->generation;
+	c.streams = SINK_PART_STREAMS;
+	for (int i = 0; i < SINK_PART_STREAMS; i++)
+		begin->seq[i] = c.stream[i].seq = word_load(&part->stream[i].start_seq);
+	begin->is_known = checkpoint_write(f, &c) == 0;
+}
+
+static void
+note(struct receipt *r, int i, int dirfd, bool is_keeper)
+{
+	const char *name = r->cfg->sink[i].name;
+	struct receipt_begin *begin = &r->begin[i];
+	int at = region_sink_find(r->region, name);
+	struct checkpoint_file f;
+	static struct checkpoint c;
+	char file[32];
+
+	/* A name of 32 letters loses its last one. */
+	(void)snprintf(file, sizeof file, "%.31s", name);
+	switch (checkpoint_read(dirfd, file, &c)) {
+	case CHECKPOINT_OK:
+		if (memcmp(c.instance, r->region->header->instance, sizeof c.instance) != 0)
+			break;
+		for (int k = 0; k < SINK_PART_STREAMS; k++)
+			begin->seq[k] = c.stream[k].seq;
+		begin->is_known = true;
+		return;
+	case CHECKPOINT_ERROR:
+		return;
+	default:
+		break;
+	}
+	if (!is_keeper || at == -1 || r->region->sink[at] == NULL ||
+	    word_load(&r->region->sink[at]->ready_generation) != r->region->header->generation)
+		return;
+	checkpoint_open(&f, dirfd, file);
+	keep(r, begin, &f, r->region->sink[at]);
+	checkpoint_close(&f);
+}
+
+void
+receipt_note_begin(struct receipt *r, bool is_keeper)
+{
+	char path[CONFIG_PATH_SIZE + 32];
+	bool is_all = true;
+	int dirfd;
+
+	for (int i = 0; i < r->cfg->sinks; i++)
+		is_all = is_all && r->begin[i].is_known;
+	if (is_all)
+		return;
+	(void)snprintf(path, sizeof path, "%s/%s", r->state_dir, FOLDER);
+	if (is_keeper && mkdir(path, 0750) == -1 && errno != EEXIST)
+		return;
+	if ((dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+		return;
+	for (int i = 0; i < r->cfg->sinks; i++)
+		if (!r->begin[i].is_known)
+			note(r, i, dirfd, is_keeper);
+	(void)close(dirfd);
+}
