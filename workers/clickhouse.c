@@ -223,6 +223,13 @@ stop(struct sink *s)
 	clickhouse_descriptor_close(&ch->file);
 }
 
+/* The next batch goes when these cursors are published, which is before the loop turns. */
+static void
+before_publish(struct sink *s)
+{
+	event_active(of(s)->kick, 0, 0);
+}
+
 /*---- What it answers */
 
 static uint64_t
@@ -296,6 +303,7 @@ const struct sink_ops clickhouse_sink_ops = {
 	.take = take,
 	.flush = flush,
 	.attempt = attempt,
+	.before_publish = before_publish,
 	.resume_at = resume_at,
 	.tick = tick,
 	.stop = stop,

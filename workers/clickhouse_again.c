@@ -56,6 +56,17 @@ is_of_use(struct clickhouse *ch, const struct clickhouse_descriptor *d)
 	return true;
 }
 
+/* From the cursor on: events that the sink did not want may stand before the first row. */
+static uint64_t
+begin_of(const struct sink *s, const struct clickhouse_span *span)
+{
+	uint64_t pos = sink_place_of(s, span->stream).pos;
+
+	if (pos < span->done_pos)
+		pos = span->done_pos;
+	return pos < span->from ? pos : span->from;
+}
+
 void
 clickhouse_again_start(struct clickhouse *ch)
 {
@@ -77,8 +88,8 @@ clickhouse_again_start(struct clickhouse *ch)
 	}
 	for (uint32_t i = 0; i < d->spans; i++)
 		if (d->span[i].from < d->span[i].to)
-			range[n++] = (struct sink_range){ d->span[i].stream, d->span[i].from,
-				d->span[i].to };
+			range[n++] = (struct sink_range){ d->span[i].stream,
+				begin_of(ch->s, &d->span[i]), d->span[i].to };
 	a->is_on = true;
 	if (d->rows > ch->gather->rows_max) {
 		free(ch->gather->row);

@@ -106,6 +106,7 @@ struct clickhouse {
 	struct clickhouse_batch *gather; /* never NULL */
 	struct clickhouse_batch *sent;	 /* NULL: nothing in flight */
 	bool is_due; /* gather is to be sent */
+	uint64_t finished_to[SINK_PART_STREAMS]; /* by the last batch of the stream; 0: none */
 
 	struct clickhouse_descriptor_file file;
 	struct clickhouse_descriptor descriptor;

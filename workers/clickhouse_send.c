@@ -98,6 +98,17 @@ seal(struct clickhouse *ch)
 	return true;
 }
 
+/* Are the cursors past the batch before?  Only then does a new descriptor, which says that
+ * all before it is finished, tell the truth of its dead letters too. */
+static bool
+is_published(const struct clickhouse *ch)
+{
+	for (uint32_t i = 0; i < SINK_PART_STREAMS; i++)
+		if (ch->finished_to[i] != 0 && sink_place_of(ch->s, i).pos < ch->finished_to[i])
+			return false;
+	return true;
+}
+
 /* All of it is answered or set aside. */
 static void
 finish_batch(struct clickhouse *ch)
@@ -111,6 +122,8 @@ finish_batch(struct clickhouse *ch)
 	for (size_t i = 0; i < b->rows; i++) {
 		const struct clickhouse_row *row = &b->row[i];
 
+		if (!b->is_replay)
+			ch->finished_to[row->stream] = row->end;
 		if (row->is_dead)
 			continue;
 		if (n > 0 && row->ticket == first + n) {
@@ -126,9 +139,6 @@ finish_batch(struct clickhouse *ch)
 		sink_done(ch->s, first, n);
 	clickhouse_batch_clear(b);
 	b->table = ch->table;
-	/* The next one when the cursors of this one are published: its descriptor says
-	 * that all before it is finished. */
-	event_active(ch->kick, 0, 0);
 }
 
 /*---- Inserts */
@@ -229,6 +239,8 @@ clickhouse_send_go(struct clickhouse *ch)
 		if (!ch->is_due || ch->gather->rows == 0 || !sink_may_send(ch->s))
 			return;
 		if (ch->gather->is_again && !clickhouse_again_is_complete(ch))
+			return;
+		if (!is_published(ch))
 			return;
 	}
 	if (ch->sent == NULL && ch->gather->is_swallow) {

@@ -142,7 +142,21 @@ log_end(const struct sink_source *s)
 	return word_load(&s->region->journal->log_end);
 }
 
-/* Stand at the first place in the log that any stream wants. */
+/* Is there something behind it in the log, wanted already or not yet? */
+static bool
+has_more(const struct sink_source *s, uint32_t i)
+{
+	const struct sink_source_stream *st = &s->stream[i];
+
+	if (!st->is_used || st->is_resting)
+		return false;
+	if (i >= s->region->slots)
+		return st->pos < st->limit;
+	return st->pos < cursor_pos(&s->region->journal->stream[i].durable);
+}
+
+/* Stand at the first place in the log that any stream wants, or will when its limit
+ * moves: what the reader has passed it does not give again. */
 static int
 seek_first(struct sink_source *s)
 {
@@ -155,7 +169,7 @@ seek_first(struct sink_source *s)
 		uint32_t segment = 0;
 		uint64_t off = 0;
 
-		if (!is_wanted(st))
+		if (!has_more(s, i))
 			continue;
 		switch (log_reader_seek_pos(&s->reader, i, st->pos)) {
 		case LOG_READER_FAILED:
@@ -273,6 +287,15 @@ give_up(struct sink_source *s, struct sink_source_item *item)
 	return SINK_SOURCE_END;
 }
 
+static bool
+has_any(const struct sink_source *s)
+{
+	for (uint32_t i = 0; i < SINK_SOURCE_STREAMS; i++)
+		if (has_more(s, i))
+			return true;
+	return false;
+}
+
 /* END: the log is read to its end, look at the rings. */
 static enum sink_source_kind
 next_log(struct sink_source *s, struct sink_source_item *item)
@@ -280,8 +303,14 @@ next_log(struct sink_source *s, struct sink_source_item *item)
 	bool is_refreshed = false, is_kept;
 	enum sink_source_kind kind;
 
-	if (!s->is_open && enter_log(s) == -1)
-		return failed(item);
+	if (!s->is_open) {
+		if (!has_any(s)) {
+			s->is_log = false;
+			return SINK_SOURCE_END;
+		}
+		if (enter_log(s) == -1)
+			return failed(item);
+	}
 	for (;;) {
 		if (!s->has_item) {
 			switch (log_reader_next(&s->reader, &s->item)) {

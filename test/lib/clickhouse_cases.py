@@ -60,7 +60,10 @@ def words(p, line="show batch", name="ch"):
 
 
 def row(p, name="ch"):
-    w = words(p, "show sink", name)
+    try:
+        w = words(p, "show sink", name)
+    except OSError:  # it died just now
+        return (-1, -1, -1)
     return tuple(int(w[k]) for k in ("delivered", "dead", "skipped"))
 
 

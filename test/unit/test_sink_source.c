@@ -154,6 +154,39 @@ START_TEST(a_frame_of_the_log_waits_for_its_limit)
 }
 END_TEST
 
+START_TEST(what_becomes_wanted_later_was_not_passed_in_the_log)
+{
+	uint64_t half, seq;
+
+	start();
+	wait_ready();
+	take_slots();
+	open_source();
+	begin_at_durable();
+	put_durable(1, 3000);
+	ck_assert(cursor_load(&region.journal->stream[1].durable, &half, &seq));
+	put_durable(0, 3000);
+	/* Stream 0 is overrun and read from the log; nobody wants stream 1 yet. */
+	sink_source_limit(&source, 0, cursor_pos(&region.journal->stream[0].durable));
+	(void)read_all();
+	limit_at_durable();
+	(void)read_all();
+	ck_assert_uint_eq(got.events[0], 3000);
+	ck_assert_uint_eq(got.events[1], 3000);
+	ck_assert_uint_eq(got.bad + got.lost[0] + got.lost[1], 0);
+	/* Begun anew while reading the log, and wanted only later. */
+	source.is_log = true;
+	sink_source_begin(&source, 0, source.stream[0].pos, source.stream[0].seq);
+	ck_assert_uint_eq(read_all(), 0);
+	put_durable(0, 3000);
+	ck_assert_uint_eq(read_all(), 0);
+	put_durable(0, 3000);
+	limit_at_durable();
+	ck_assert_uint_eq(read_all(), 6000);
+	ck_assert_uint_eq(got.bad + got.lost[0] + got.lost[1], 0);
+}
+END_TEST
+
 START_TEST(one_stream_is_read_alone_whatever_stands_between)
 {
 	uint64_t from[2], seq[2];
@@ -266,6 +299,7 @@ main(void)
 	tcase_add_test(t, frames_come_from_the_rings_in_order_up_to_the_limit);
 	tcase_add_test(t, who_was_overrun_reads_the_log_and_then_the_rings_again);
 	tcase_add_test(t, a_frame_of_the_log_waits_for_its_limit);
+	tcase_add_test(t, what_becomes_wanted_later_was_not_passed_in_the_log);
 	tcase_add_test(t, one_stream_is_read_alone_whatever_stands_between);
 	tcase_add_test(t, a_position_before_the_logs_beginning_expires_with_its_count);
 	tcase_add_test(t, one_frame_is_read_again_from_ring_and_log);
