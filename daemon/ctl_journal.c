@@ -313,7 +313,8 @@ ls_log(struct ctl *ctl, struct ctl_log *log)
 		return CTL_FAILED;
 	}
 	log_retain_init(&l.retain, &rules);
-	log_retain_configure(&l.retain, ctl->cfg, newest(&l, log->dirfd, &header) ? header.stream : NULL);
+	log_retain_configure(
+	    &l.retain, ctl->cfg, newest(&l, log->dirfd, &header) ? header.stream : NULL);
 	log_retain_load_sinks(&l.retain, ctl->state_dir);
 	for (size_t i = 0; i < l.chain.n; i++)
 		l.disk_bytes += l.chain.at[i].bytes;

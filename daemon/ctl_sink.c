@@ -31,9 +31,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ASK_MS	  1000
+#define ASK_MS         1000
 #define LINE_MAX_BYTES 128
-#define WAIT_STEPS 40 /* of 50 ms: the supervisor looks every 250 ms */
+#define WAIT_STEPS     40 /* of 50 ms: the supervisor looks every 250 ms */
 
 static bool
 is_name(const char *name)
@@ -87,8 +87,7 @@ is_running(const struct region *r, const char *name, bool *has_supervisor)
 {
 	int place = region_sink_find(r, name);
 
-	*has_supervisor =
-	    stats_pid_is_alive((pid_t)word_load(&r->header->supervisor_pid));
+	*has_supervisor = stats_pid_is_alive((pid_t)word_load(&r->header->supervisor_pid));
 	return place != -1 && *has_supervisor &&
 	       word_load(&r->header->sink_name[place].is_configured) != 0;
 }
@@ -143,8 +142,8 @@ may_retire(const struct ctl *ctl, const char *name, const char *path, const stru
 		return CTL_FAILED;
 	}
 	if (lstat(path, &st) == -1) {
-		ctl_say("%s: %s", path,
-		    errno == ENOENT ? "there is no such sink" : strerror(errno));
+		ctl_say(
+		    "%s: %s", path, errno == ENOENT ? "there is no such sink" : strerror(errno));
 		return CTL_FAILED;
 	}
 	(void)snprintf(lock, sizeof lock, "%s/lock", path);
@@ -162,7 +161,8 @@ may_retire(const struct ctl *ctl, const char *name, const char *path, const stru
 static int
 retire(struct ctl *ctl, const char *name, bool is_sure)
 {
-	char path[CONFIG_PATH_SIZE + 64], aside[CONFIG_PATH_SIZE + 80], text[512], dir[CONFIG_PATH_SIZE + 16];
+	char path[CONFIG_PATH_SIZE + 64], aside[CONFIG_PATH_SIZE + 80], text[512],
+	    dir[CONFIG_PATH_SIZE + 16];
 	static struct region region;
 	bool has_supervisor = false, has_region;
 	int rc;
@@ -183,7 +183,7 @@ retire(struct ctl *ctl, const char *name, bool is_sure)
 		rc = CTL_FAILED;
 	} else if (rc == CTL_OK) {
 		(void)printf("%s retired%s\n", name,
-		    !has_supervisor			? ""
+		    !has_supervisor                  ? ""
 		    : wait_until_free(&region, name) ? ", its place is free"
 						     : ", its place is not free yet");
 	}

@@ -39,8 +39,7 @@
 static const char *
 folder_of(const struct supervisor *s, const char *name, char buf[FOLDER_SIZE])
 {
-	(void)snprintf(
-	    buf, FOLDER_SIZE, "%s/sinks/%.39s", s->cfg->global.state_dir, name);
+	(void)snprintf(buf, FOLDER_SIZE, "%s/sinks/%.39s", s->cfg->global.state_dir, name);
 	return buf;
 }
 
@@ -63,7 +62,8 @@ free_retired(struct supervisor *s)
 
 		if (!is_retired(s, place))
 			continue;
-		log_line(LOG_LEVEL_NOTICE, "sink %.39s was retired: its place is free", place->name);
+		log_line(
+		    LOG_LEVEL_NOTICE, "sink %.39s was retired: its place is free", place->name);
 		memset(place->name, 0, sizeof place->name);
 	}
 }
@@ -144,8 +144,7 @@ supervisor_sinks_place(struct supervisor *s)
 			i = new_place(s, cfg->name);
 		word_store(&h->sink_name[i].kind, cfg->kind);
 		word_store(&h->sink_name[i].is_required, cfg->required != 0);
-		supervisor_start_folder(
-		    folder_of(s, cfg->name, path), s->user.uid, s->user.gid);
+		supervisor_start_folder(folder_of(s, cfg->name, path), s->user.uid, s->user.gid);
 		word_store(&h->sink_name[i].is_configured, 1);
 	}
 }

@@ -93,8 +93,10 @@ journal_lag_look(struct journal *j)
 		return;
 	word_store(&j->part->intake_stop, now);
 	if (now != 0)
-		worker_error(j->w, "required sink %s is behind by more than its max-lag: "
-		    "nothing new is taken until it has caught up", name);
+		worker_error(j->w,
+		    "required sink %s is behind by more than its max-lag: "
+		    "nothing new is taken until it has caught up",
+		    name);
 	else
 		log_line(LOG_LEVEL_NOTICE, "required sinks have caught up: taking events again");
 }

@@ -56,8 +56,8 @@ sink_lag_read(const struct region *r, int place, struct sink_lag *lag)
 	lag->is_known = word_load(&part->ready_generation) == r->header->generation;
 	for (uint32_t i = 0; lag->is_known && i < r->slots; i++) {
 		const struct journal_stream *js = &r->journal->stream[i];
-		struct sink_lag_stream at = {.start = word_load(&js->start),
-		    .gap_bytes = word_load(&js->gap_bytes)};
+		struct sink_lag_stream at = {
+		    .start = word_load(&js->start), .gap_bytes = word_load(&js->gap_bytes)};
 		struct sink_place done = {0};
 		uint64_t ns, before = lag->events;
 		int look = 0;

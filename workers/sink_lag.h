@@ -26,11 +26,11 @@
 #include <stdbool.h>
 
 struct sink_lag {
-	bool is_known;	    /* the sink's cursors are of this region */
+	bool is_known; /* the sink's cursors are of this region */
 	uint64_t events;
 	uint64_t bytes;
 	uint64_t oldest_ns; /* wall clock: when the oldest was accepted; 0: not known, or none */
-	uint64_t done;	    /* sum of its positions: another sum means that it moves */
+	uint64_t done;      /* sum of its positions: another sum means that it moves */
 };
 
 /* place: of the sink part.  Cost: two cursors a stream, a frame's header each. */
@@ -39,7 +39,7 @@ void sink_lag_read(const struct region *r, int place, struct sink_lag *lag);
 /* Where a sink stands in a stream that is durable up to (end, end_seq). */
 struct sink_lag_stream {
 	uint64_t end, end_seq;
-	uint64_t start;	    /* first position of this region's life */
+	uint64_t start;     /* first position of this region's life */
 	uint64_t gap_bytes; /* in all gaps so far */
 	uint64_t pos, seq;  /* the sink */
 };

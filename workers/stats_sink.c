@@ -171,7 +171,7 @@ stats_sink_derived(const struct region *r, int place, unsigned which, struct sta
 	    .unit = more[which].unit,
 	    .help = more[which].help,
 	    .nature = more[which].nature,
-	    .value = which == 0	  ? sink.put
+	    .value = which == 0   ? sink.put
 		     : which == 1 ? sink.pending
 		     : which == 2 ? lag.bytes
 		     : which == 3 ? word_load(&r->sink[place]->breaker)

@@ -148,8 +148,8 @@ balance_of(const struct stats_sink *sink)
 void
 stats_sink_ledger_table(const struct stats *s, struct text_out *out)
 {
-	static const char *const columns[] = {"<sink", "put", "delivered", "dead", "skipped", "late",
-	    "expired", "corrupt", "pending", "<ledger"};
+	static const char *const columns[] = {"<sink", "put", "delivered", "dead", "skipped",
+	    "late", "expired", "corrupt", "pending", "<ledger"};
 	struct stats_sink sink;
 	struct stats_table t;
 	int at = 0, rows = 0;
@@ -201,8 +201,8 @@ add_name(struct text_out *out, const char *name, const char *suffix, const char 
 }
 
 static void
-add_head(struct text_out *out, const char *name, const char *suffix, const char *help,
-    bool is_counter)
+add_head(
+    struct text_out *out, const char *name, const char *suffix, const char *help, bool is_counter)
 {
 	text_add(out, "# HELP sluice_sink_%s%s %s\n# TYPE sluice_sink_%s%s %s\n", name, suffix,
 	    help, name, suffix, is_counter ? "counter" : "gauge");

@@ -28,7 +28,13 @@ struct lines;
 void worker_rights_drop(const struct worker_env *env);
 bool worker_rights_will_drop(const struct worker_env *env);
 
-/* Crashes leave their signal's name in the page, then die of it. */
+/*
+ * Crashes leave their signal's name in the page, then die of it.  Words stay
+ * there until the next ones: page_begin() keeps them, so a successor on the same
+ * page (its predecessor's, while one supervisor lives) finds in open_early what
+ * its predecessor said.  They are of the last death only when that was one of
+ * these signals: the header's last_exit, written at the reap, says of what.
+ */
 void worker_signal_last_words(struct process_page *page);
 
 /* The stage's socket: bound (still privileged), then served. */
