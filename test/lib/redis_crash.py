@@ -31,9 +31,10 @@ class Twins:
             while not self.ending or n < self.chunks:
                 self.chunks = max(self.chunks, (n | 1) + 1)
                 path = own_events(p, "c%d" % (n ^ swap), CHUNK)
-                send(p, path, "--retry", "--rate", "4000")
+                send(p, path, "--retry")  # in a burst: much is in flight then
                 os.unlink(path)
                 n += 1
+                time.sleep(0.1)
         except Exception as e:  # noqa: BLE001 - told by end()
             self.failures.append(e)
 
