@@ -75,6 +75,7 @@ sink_dead(
 	if (entry != NULL)
 		sink_publish_dead(s, &ev, attempts, code, text);
 	sink_window_finish(&s->engine->window, ticket, SINK_DEAD);
+	s->engine->is_full = false;
 }
 
 void

@@ -111,7 +111,8 @@ sink_may_send(struct sink *s)
 {
 	const struct sink_engine *e = s->engine;
 
-	return !e->wants_attempt && !e->is_recovering && s->breaker.state != BREAKER_OPEN;
+	return !e->wants_attempt && !e->is_recovering && s->breaker.state != BREAKER_OPEN &&
+	       !s->breaker.is_forced_open;
 }
 
 void
