@@ -26,6 +26,7 @@
 #include "workers/deadletter.h"
 
 #include "common/clock.h"
+#include "common/crashpoint.h"
 #include "common/panic.h"
 #include "workers/deadletter_file.h"
 #include "workers/log_dir.h"
@@ -403,10 +404,16 @@ deadletter_writer_sync(struct deadletter_writer *w)
 		return -1;
 	for (size_t off = 0; off < w->len;)
 		off += deadletter_format_seal(w->buf + off, w->salt);
-	if (log_dir_write(w->fd, w->buf, w->len, w->size) == -1 || fdatasync(w->fd) == -1) {
+	if (log_dir_write(w->fd, w->buf, w->len, w->size) == -1) {
 		abandon(w);
 		return -1;
 	}
+	CRASHPOINT("deadletter-written");
+	if (fdatasync(w->fd) == -1) {
+		abandon(w);
+		return -1;
+	}
+	CRASHPOINT("deadletter-synced");
 	w->size += w->len;
 	w->len = 0;
 	return 0;

@@ -13,8 +13,8 @@ ROUTE = """sink hook
 """
 
 
-def place(httpd, more="", **options):
-    return Place(sections=ROUTE % httpd.facts()["url"] + more, **options).start()
+def place(httpd, more="", env=None, **options):
+    return Place(sections=ROUTE % httpd.facts()["url"] + more, **options).start(env=env)
 
 
 def event(i, kind="order", **metadata):
@@ -258,6 +258,26 @@ def a_sink_killed_again_and_again_keeps_each_once(httpd):
         assert sorted(got) == list(range(1500)), (len(got), len(set(got)))
 
 
+def killed_at_each_point_it_keeps_each_once(httpd):
+    """With MODE=crash: every life of the sink ends at the named place."""
+    httpd.rules({"status": 400, "body": "never"})
+    for point in ("deadletter-written", "deadletter-synced", "sink-publishing"):
+        with place(httpd, env={"SLUICE_CRASH": point + ":3"}) as p:
+            for round in range(40):
+                post(p, [event(round * 10 + i) for i in range(10)])
+
+            def has_all():
+                return len(letters(p)) >= 400
+
+            wait_for(has_all, "all dead letters at " + point, 60)
+            settled(p, 400)
+            got = [d["event"]["metadata"]["n"] for d in letters(p)]
+            assert sorted(got) == list(range(400)), (point, len(got), len(set(got)))
+            deaths = open(p.log).read().count("hook died")
+            assert deaths >= 5, (point, deaths)
+            print("   %s: %d deaths" % (point, deaths))
+
+
 def what_is_old_goes(httpd):
     refuse(httpd, *range(5))
     with place(httpd, "deadletter\n    retain 2s\n") as p:
@@ -351,8 +371,11 @@ CASES = [refused_events_are_listed_with_their_reason, a_replay_adds_up, purged_i
 
 def main():
     suite = Suite()
+    cases = [killed_at_each_point_it_keeps_each_once] if sys.argv[1:] == ["crash"] else CASES
+    if sys.argv[1:] == ["crash"]:
+        del sys.argv[1:]
     with servers.Httpd() as httpd:
-        for case in CASES:
+        for case in cases:
             if len(sys.argv) < 2 or case.__name__ in sys.argv[1:]:
                 httpd.clear()
                 suite.run(case.__name__.replace("_", " "), case, httpd)
