@@ -214,7 +214,8 @@ static const struct role table[] = {
 	    .has_slot = true,
 	    .has_dedup = true,
 	    .has_listeners = true,
-	    .is_lasting = true },
+	    .is_lasting = true,
+	    .is_needed = true },
 	{ .role = LAYOUT_ROLE_HEIR,
 	    .ops = &heir_ops,
 	    .order = ROLES_FIRST,
@@ -224,12 +225,14 @@ static const struct role table[] = {
 	    .ops = &idle_journal_ops,
 	    .order = ROLES_SECOND,
 	    .has_journal = true,
-	    .is_lasting = true },
+	    .is_lasting = true,
+	    .is_needed = true },
 	{ .role = LAYOUT_ROLE_ADMIN,
 	    .ops = &idle_admin_ops,
 	    .order = ROLES_LAST,
 	    .has_admin = true,
-	    .is_lasting = true },
+	    .is_lasting = true,
+	    .is_needed = true },
 };
 
 const struct role *
