@@ -45,9 +45,14 @@ by_age(const void *a, const void *b)
 	return x->off < y->off ? 1 : x->off > y->off ? -1 : 0;
 }
 
+/* limit: so many of the newest are enough; 0: all of them. */
 static bool
-choose(struct chosen **all, size_t *n, size_t *room, struct chosen one)
+choose(struct chosen **all, size_t *n, size_t *room, size_t limit, struct chosen one)
 {
+	if (*n == *room && limit != 0 && *n >= 2 * limit) {
+		qsort(*all, *n, sizeof **all, by_age);
+		*n = limit;
+	}
 	if (*n == *room) {
 		size_t more = *room == 0 ? 256 : *room * 2;
 		struct chosen *grown = realloc(*all, more * sizeof *grown);
@@ -83,7 +88,7 @@ deadletter_index_select(
 			for (r.entry = 0; r.entry < f->n; r.entry++) {
 				const struct deadletter_entry *e = &f->entry[r.entry];
 
-				if (fits(ix, q, e) && !choose(&all, &found, &room,
+				if (fits(ix, q, e) && !choose(&all, &found, &room, q->limit,
 							  (struct chosen){r, e->last_ns, e->off}))
 					goto out;
 			}

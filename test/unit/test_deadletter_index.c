@@ -162,6 +162,28 @@ START_TEST(the_newest_come_first)
 }
 END_TEST
 
+START_TEST(the_newest_of_many_come_first_too)
+{
+	struct deadletter_query q = {.limit = 100};
+	struct deadletter_ref *refs;
+	unsigned bad = 0;
+	size_t n;
+
+	write_records("b", 5000, 10000);
+	write_records("a", 0, 5000);
+	ck_assert_int_eq(deadletter_index_refresh(&ix), 0);
+	for (q.limit = 127; q.limit < 131; q.limit++) {
+		refs = deadletter_index_select(&ix, &q, &n);
+		ck_assert_uint_eq(n, q.limit);
+		for (uint64_t i = 0; i < n; i++)
+			bad += deadletter_index_entry(&ix, refs[i])->last_ns !=
+			       (9999 - i) * 1000000000;
+		free(refs);
+	}
+	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
 START_TEST(words_that_mean_nothing_are_refused)
 {
 	static const char *const bad[] = {"", "stage", "stage=", "code=", "limit=", "limit=-1",
@@ -472,6 +494,7 @@ main(void)
 	tcase_add_test(t, no_folder_is_no_error);
 	tcase_add_test(t, what_comes_later_is_found_later);
 	tcase_add_test(t, the_newest_come_first);
+	tcase_add_test(t, the_newest_of_many_come_first_too);
 	tcase_add_test(t, words_that_mean_nothing_are_refused);
 	tcase_add_test(t, marks_outlive_the_process);
 	tcase_add_test(t, torn_marks_are_cut);
