@@ -222,7 +222,7 @@ print_row(
 
 	deadletter_index_id(&l->index, ref, id);
 	json_out_time_to(at, (int64_t)(e->last_ns / CLOCK_NS_PER_MS));
-	(void)printf("%-24s %.*s %-16s %5" PRIu32 "  ", id, JSON_OUT_TIME_LEN, at, r->info.code,
+	(void)printf("%-24s %.*s %-20s %5" PRIu32 "  ", id, JSON_OUT_TIME_LEN, at, r->info.code,
 	    r->info.attempts);
 	if (l->query.is_all)
 		(void)printf("%-8s  ", deadletter_index_over_name((enum deadletter_over)e->over));
@@ -256,7 +256,7 @@ ls(struct ctl_deadletter *l)
 	if (rc != CTL_OK)
 		return rc;
 	if (!l->ctl->is_json && l->n > 0)
-		(void)printf("%-24s %-24s %-16s %5s  %s%s\n", "ID", "LAST ATTEMPT", "CODE", "TRIES",
+		(void)printf("%-24s %-24s %-20s %5s  %s%s\n", "ID", "LAST ATTEMPT", "CODE", "TRIES",
 		    l->query.is_all ? "STATE     " : "", "REASON");
 	for (size_t i = 0; i < l->n && !ferror(stdout); i++) {
 		if (deadletter_index_read(&l->index, l->refs[i], &f, &r) == DEADLETTER_FILE_OK) {

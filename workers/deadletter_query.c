@@ -45,13 +45,18 @@ by_age(const void *a, const void *b)
 	return x->off < y->off ? 1 : x->off > y->off ? -1 : 0;
 }
 
-/* limit: so many of the newest are enough; 0: all of them. */
+/* limit: so many of the newest are enough; 0: all of them.  *floor_ns: those older than
+ * this are not among them. */
 static bool
-choose(struct chosen **all, size_t *n, size_t *room, size_t limit, struct chosen one)
+choose(struct chosen **all, size_t *n, size_t *room, size_t limit, uint64_t *floor_ns,
+    struct chosen one)
 {
+	if (one.last_ns < *floor_ns)
+		return true;
 	if (*n == *room && limit != 0 && *n >= 2 * limit) {
 		qsort(*all, *n, sizeof **all, by_age);
 		*n = limit;
+		*floor_ns = (*all)[limit - 1].last_ns;
 	}
 	if (*n == *room) {
 		size_t more = *room == 0 ? 256 : *room * 2;
@@ -73,6 +78,7 @@ deadletter_index_select(
 	struct chosen *all = NULL;
 	struct deadletter_ref *refs = NULL, r;
 	size_t found = 0, room = 0;
+	uint64_t floor_ns = 0;
 
 	*n = 0;
 	for (r.stage = 0; r.stage < ix->stages; r.stage++) {
@@ -80,16 +86,18 @@ deadletter_index_select(
 
 		if (q->stage[0] != '\0' && strcmp(q->stage, s->name) != 0)
 			continue;
-		for (r.file = 0; r.file < s->n; r.file++) {
+		/* The newest come last. */
+		for (r.file = (uint32_t)s->n; r.file-- > 0;) {
 			const struct deadletter_index_file *f = &s->file[r.file];
 
 			if (f->newest_ns < q->since_ns || (f->open == 0 && !q->is_all))
 				continue;
-			for (r.entry = 0; r.entry < f->n; r.entry++) {
+			for (r.entry = (uint32_t)f->n; r.entry-- > 0;) {
 				const struct deadletter_entry *e = &f->entry[r.entry];
 
-				if (fits(ix, q, e) && !choose(&all, &found, &room, q->limit,
-							  (struct chosen){r, e->last_ns, e->off}))
+				if (fits(ix, q, e) &&
+				    !choose(&all, &found, &room, q->limit, &floor_ns,
+					(struct chosen){r, e->last_ns, e->off}))
 					goto out;
 			}
 		}
