@@ -188,6 +188,39 @@ def required_sink_stops_the_intake():
         r.close()
 
 
+def sink_that_cannot_start_delays_nobody():
+    r = Receiver()
+    broken = sink(r.port, "broken", "    secret-file /nowhere/secret")
+    with Place(sections=broken + sink(r.port)) as p:
+        p.start()
+        post(p, 3)
+        expect(wait_for(lambda: all_done(p), "delivery")["delivered"], 3)
+        health = p.request("GET", "/health", port=p.admin)[2]
+        assert any(x.startswith("broken: ") for x in health["reasons"]), health
+        expect(p.request("GET", "/readyz", port=p.admin)[0], 200)
+        assert "/nowhere/secret" in open(p.log).read()
+        expect(listed(p, "broken")["delivered"], None)
+        p.stop()
+    r.close()
+
+
+def next_supervisor_goes_on():
+    r = Receiver()
+    with Place(sections=sink(r.port)) as p:
+        p.start()
+        for i in range(5):
+            post(p, 20)
+            os.kill(p.daemon.pid, 9)
+            p.daemon.wait()
+            p.start()
+        row = wait_for(lambda: (lambda x: x if x and x["put"] == 100 else None)(all_done(p)),
+                       "delivery")
+        expect((row["delivered"], row["balance"]), (100, "balanced"))
+        expect(len(set(r.bodies)), 100)
+        p.stop()
+    r.close()
+
+
 def main():
     s = Suite()
     s.run("a sink is listed, and its ledger balances", listed_with_its_ledger)
@@ -197,6 +230,8 @@ def main():
     s.run("a sink is retired when it is not configured any more", retired_when_nobody_wants_it)
     s.run("beyond max-lag the log goes, and the ledger says expired", max_lag_lets_the_log_go)
     s.run("a required sink beyond max-lag stops the intake", required_sink_stops_the_intake)
+    s.run("a sink that cannot start delays nobody", sink_that_cannot_start_delays_nobody)
+    s.run("the next supervisor's sinks go on", next_supervisor_goes_on)
     s.end()
 
 
