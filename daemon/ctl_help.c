@@ -190,7 +190,8 @@ ctl_doc_counters(void)
 		     "They are shown by\n.Xr sluicectl 1\nand, for Prometheus, by\n.Pa /metrics\n"
 		     "of the admin port, where a counter of a stream is called\n"
 		     ".Li sluice_NAME ,\none of the journal\n.Li sluice_journal_NAME ,\n"
-		     "and one of a process\n.Li sluice_process_NAME .\n"
+		     "one of a process\n.Li sluice_process_NAME ,\n"
+		     "and one of a sink\n.Li sluice_sink_NAME .\n"
 		     ".Pp\nThe nature of a counter says how it is added up over its owners:\n"
 		     ".Bl -tag -width gauge\n"
 		     ".It count\nOnly grows; sums.\nIts metric ends in\n.Li _total .\n"
@@ -201,11 +202,24 @@ ctl_doc_counters(void)
 		     ".Pp\nThe ledger of a stream is\n"
 		     ".Dl received = put + duplicate + invalid + retry + interrupted\n"
 		     "where put is the number of events in the stream since the region was made.\n"
+		     "That of a sink is\n"
+		     ".Dl put = delivered + dead + skipped + late + expired + corrupt + pending\n"
+		     "where put is the number of events of all streams since the sink began in this\n"
+		     "region.\n"
+		     "Its terms are no counters: they stand in the cursors of the sink, and are\n"
+		     "shown beside its counters.\n"
+		     "Metrics have them as\n.Li sluice_sink_events_total\nwith the label\n"
+		     ".Li outcome ,\nand beside it\n.Li sluice_sink_ready ,\n"
+		     ".Li sluice_sink_breaker\n(0 closed, 1 open, 2 half-open),\n"
+		     ".Li sluice_sink_pending_events ,\n.Li sluice_sink_lag_bytes ,\n"
+		     ".Li sluice_sink_lag_seconds ,\n.Li sluice_sink_stops_intake\nand\n"
+		     ".Li sluice_sink_ledger_wrong .\n"
 		     ".Sh COUNTERS\n");
 	doc_owner(COUNTER_OWNER_STREAM, "Of each stream",
 	    "Written by the acceptor that holds the stream.");
 	doc_owner(COUNTER_OWNER_JOURNAL, "Of the journal", "Written by the journal.");
 	doc_owner(COUNTER_OWNER_PROCESS, "Of each process", "Written by each process itself.");
+	doc_owner(COUNTER_OWNER_SINK, "Of each sink", "Written by the sink.");
 	(void)printf(".Sh EXAMPLES\nEvery counter of one acceptor:\n"
 		     ".Pp\n.Dl $ sluicectl stat \\-\\-typed http\\-0\n"
 		     ".Sh SEE ALSO\n.Xr sluicectl 1 ,\n.Xr sluiced 8\n");
