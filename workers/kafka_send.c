@@ -106,32 +106,37 @@ key_of(struct kafka *k, const struct sink_event *e)
 	return plain(k, raw);
 }
 
+/* A list of our own: rd_kafka_produceva() frees headers given one by one twice when the
+ * topic is known to be refused (librdkafka issue 4627). */
 static rd_kafka_resp_err_t
 produce_with_headers(struct kafka *k, rd_kafka_topic_t *topic, const struct sink_event *e,
     struct bytes key, struct bytes type, void *opaque)
 {
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(3);
 	char receipt[RECEIPT_SIZE];
 	int n = snprintf(
 	    receipt, sizeof receipt, "%s:%u:%" PRIu64, k->s->instance, e->h.stream, e->h.pos);
 	rd_kafka_resp_err_t r = RD_KAFKA_RESP_ERR_NO_ERROR;
 	rd_kafka_error_t *error;
-	rd_kafka_vu_t vu[9] = {
+	rd_kafka_vu_t vu[] = {
 	    {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
 	    {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = RD_KAFKA_PARTITION_UA},
 	    {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
 	    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = opaque},
 	    {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)(uintptr_t)e->body.ptr, e->body.len}},
 	    {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)(uintptr_t)key.ptr, key.len}},
-	    {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"receipt", receipt, n}},
-	    {.vtype = RD_KAFKA_VTYPE_HEADER, .u.header = {"content-type", "application/json", 16}},
-	    {.vtype = RD_KAFKA_VTYPE_HEADER,
-		.u.header = {"eventType", type.ptr, (ssize_t)type.len}},
+	    {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
 	};
 
-	error = rd_kafka_produceva(k->producer, vu, type.ptr == NULL ? 8 : 9);
+	(void)rd_kafka_header_add(headers, "receipt", 7, receipt, n);
+	(void)rd_kafka_header_add(headers, "content-type", 12, "application/json", 16);
+	if (type.ptr != NULL)
+		(void)rd_kafka_header_add(headers, "eventType", 9, type.ptr, (ssize_t)type.len);
+	error = rd_kafka_produceva(k->producer, vu, sizeof vu / sizeof vu[0]);
 	if (error != NULL) {
 		r = rd_kafka_error_code(error);
 		rd_kafka_error_destroy(error);
+		rd_kafka_headers_destroy(headers); /* still ours */
 	}
 	return r;
 }

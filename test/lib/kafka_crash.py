@@ -5,7 +5,7 @@
 # stand twice as there were events in flight, and no more.
 import os, random, signal, sys, time
 import servers
-from kafka_rig import event, fresh, post, records, section, settled, total, twice
+from kafka_rig import event, fresh, once, post, records, same, section, settled, total, twice
 from place import Place, Suite, wait_for
 from sinks_rig import expect
 
@@ -51,7 +51,7 @@ def at_least_once(k, rng):
             assert 0 <= now - more <= IN_FLIGHT, "kill %d: %d twice" % (n, now - more)
             most, more = max(most, now - more), now
         got = records(k, topic)
-        expect(set(got), set(p.cat()))
+        same(got, p.cat())
         expect(twice(got), more)
         print("# %d kills, %d events, in flight at most %d: lost 0, twice %d (%.1f a kill, at "
               "most %d)" % (KILLS, killed.sent, IN_FLIGHT, more, more / KILLS, most))
@@ -73,7 +73,7 @@ def exactly_once(k, rng):
         settled(p)
         got = records(k, topic)
         written = total(k, topic)
-        expect(sorted(got), sorted(p.cat()))
+        once(got, p.cat())
         print("# %d kills, %d events: committed lost 0, twice 0; %d records and markers written" %
               (KILLS_EXACTLY, killed.sent, written))
         p.stop()
@@ -93,7 +93,7 @@ def point(k, name, visit, exactly):
         p.start()
         settled(p)
         got = records(k, topic)
-        expect(set(got), set(p.cat()))
+        same(got, p.cat())
         if exactly:
             expect(twice(got), 0)
         print("# %s:%d exactly=%s: lost 0, twice %d" % (name, visit, exactly, twice(got)))

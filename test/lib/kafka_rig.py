@@ -95,6 +95,18 @@ def records(k, topic, form="%s\\n", committed=True):
                       "read_committed" if committed else "read_uncommitted")).splitlines()
 
 
+def same(got, want, what=""):
+    """Nothing lost; how many stand twice is another question."""
+    lost, strange = set(want) - set(got), set(got) - set(want)
+    assert not lost and not strange, "%s%d lost, %d nobody sent, of %d: %r" % (
+        what, len(lost), len(strange), len(want), list(lost or strange)[:1])
+
+
+def once(got, want):
+    same(got, want)
+    assert len(got) == len(want), "%d stand twice" % (len(got) - len(want))
+
+
 def twice(lines):
     """How many are there more than once."""
     return sum(n - 1 for n in collections.Counter(lines).values())
