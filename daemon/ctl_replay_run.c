@@ -22,10 +22,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ASK_MS      2000
-#define POLL_MS     100
-#define LINE_NS     (5 * CLOCK_NS_PER_S)
-#define PATIENCE_NS (30 * CLOCK_NS_PER_S) /* a sink that restarts */
+#define ASK_MS       2000
+#define POLL_MS      100
+#define SETTLE_POLLS 50
+#define LINE_NS      (5 * CLOCK_NS_PER_S)
+#define PATIENCE_NS  (30 * CLOCK_NS_PER_S) /* a sink that restarts */
 
 static volatile sig_atomic_t is_interrupted;
 
@@ -138,6 +139,24 @@ show(struct progress *p, const struct deadletter_replay *r, bool is_last)
 	(void)fflush(stderr);
 }
 
+/* It has ended before its time; what is in flight has an end of its own. */
+static void
+settle(const struct ctl *ctl, const char *sink, const char *id, struct deadletter_replay *end)
+{
+	const struct timespec pause = {0, POLL_MS * CLOCK_NS_PER_MS};
+	struct deadletter_replay r;
+	char line[96];
+
+	(void)snprintf(line, sizeof line, "replay status %s\n", id);
+	for (int i = 0; i < SETTLE_POLLS && end->delivered + end->dead + end->skipped < end->read;
+	     i++) {
+		(void)nanosleep(&pause, NULL);
+		if (ask(ctl, sink, line, &r) == -1)
+			return;
+		*end = r;
+	}
+}
+
 static int
 watch(const struct ctl *ctl, const char *sink, const char *id, struct progress *p,
     struct deadletter_replay *end)
@@ -190,6 +209,7 @@ ctl_replay_run(const struct ctl *ctl, const char *sink, const char *id, const ch
 	rc = watch(ctl, sink, id, &p, end);
 	(void)sigaction(SIGINT, &before, NULL);
 	if (rc == CTL_OK && strcmp(end->state, "done") != 0) {
+		settle(ctl, sink, id, end);
 		ctl_say("sink %s: the replay %s%s%s", sink, end->state,
 		    end->reason[0] == '\0' ? "" : ": ", end->reason);
 		rc = CTL_FAILED;

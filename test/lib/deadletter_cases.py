@@ -1,5 +1,5 @@
 # deadletter_cases.py - refused events: kept with their reason, shown, sent again, ended.
-import json, os, subprocess, sys, time
+import json, os, signal, subprocess, sys, time
 import servers
 from place import BUILD, Place, Suite, wait_for
 
@@ -157,6 +157,34 @@ def a_replay_adds_up(httpd):
         p.stop()
         p.start()
         assert letters(p) == [] and len(letters(p, "--all")) == 24
+
+
+def an_interrupted_replay_leaves_the_rest(httpd):
+    httpd.rules({"status": 400})
+    with place(httpd) as p:
+        post(p, [event(i) for i in range(300)])
+        settled(p, 300)
+        httpd.rules()
+        httpd.clear()
+        c = subprocess.Popen([os.path.join(BUILD, "sluicectl"), "-c", p.conf, "deadletter",
+                              "replay", "--sink", "hook", "--rate", "50", "--json"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: len(httpd.requests()) >= 20, "the first of them")
+        c.send_signal(signal.SIGINT)
+        out, err = c.communicate(timeout=30)
+        [row] = json.loads(out)["sinks"]
+        assert c.returncode == 1 and "stopped" in err, (c.returncode, err)
+        assert row["selected"] == 300 and row["left"] > 0 and row["delivered"] >= 20, row
+        assert row["delivered"] + row["left"] == 300, row
+        assert len(httpd.requests()) == row["delivered"], row
+        assert len(letters(p)) == row["left"], row
+        code, out, err = run(p, "deadletter", "replay", "--sink", "hook")
+        assert code == 0 and letters(p) == [], (code, out, err)
+        assert numbers_of(httpd.requests()) == list(range(300))  # each once
+        p.stop()
+        some = [d["id"] for d in letters(p, "--all")][:2]
+        code, _, err = run(p, "deadletter", "purge", *some)
+        assert code == 69 and "does not answer" in err, (code, err)
 
 
 def purged_is_not_sent(httpd):
@@ -363,7 +391,8 @@ def copies_go_to_kafka(httpd):
             assert sorted(d["id"] for d in got) == sorted(d["id"] for d in letters(p)), got
 
 
-CASES = [refused_events_are_listed_with_their_reason, a_replay_adds_up, purged_is_not_sent,
+CASES = [refused_events_are_listed_with_their_reason, a_replay_adds_up,
+         an_interrupted_replay_leaves_the_rest, purged_is_not_sent,
          a_part_of_the_journal_is_delivered_again, what_intake_refused_is_kept_when_asked,
          a_sink_killed_again_and_again_keeps_each_once, what_is_old_goes,
          the_admin_port_lists_and_retries, copies_go_to_redis, copies_go_to_kafka]
