@@ -33,8 +33,10 @@
 
 #define TICK_NS      (SUPERVISOR_TICK_MS * CLOCK_NS_PER_MS)
 #define IMPATIENT_MS 10 /* between two looks at stages that are not ready */
-#define EXTEND_NS    (5 * CLOCK_NS_PER_S)
-#define EXTEND_USEC  30000000
+/* Sinks end by themselves at drain-time, with a last checkpoint. */
+#define GRACE_MS    1000
+#define EXTEND_NS   (5 * CLOCK_NS_PER_S)
+#define EXTEND_USEC 30000000
 
 static void
 set_phase(struct supervisor *s, enum layout_phase phase)
@@ -281,9 +283,8 @@ end_late(struct supervisor *s, struct process *p)
 
 	if (supervisor_watch_judge(page, p->pid) == PROCESS_BLOCKED) {
 		if (!p->is_said)
-			log_line(LOG_LEVEL_WARN,
-			    "%s is blocked: pid=%d in=%.15s: waiting with it", p->name,
-			    (int)p->pid,
+			log_line(LOG_LEVEL_WARN, "%s is blocked: pid=%d in=%.15s: waiting with it",
+			    p->name, (int)p->pid,
 			    word_load(&page->blocked_since_ns) != 0 ? page->blocked_in
 								    : "the kernel");
 		p->is_said = true;
@@ -328,14 +329,14 @@ end_order(struct supervisor *s, bool is_over, bool is_over_for_heirs)
 static void
 go_on_stopping(struct supervisor *s, bool is_tick)
 {
-	static const char *const who[] = {
-	    "acceptors", "journal", "sinks", "dead letters", "admin"};
+	static const char *const who[] = {"acceptors", "journal", "sinks", "dead letters", "admin"};
 	bool is_late;
 	int left;
 
 	if (is_tick)
 		s->order_ticks++;
-	is_late = s->order_ticks > supervisor_watch_ticks(s->cfg->global.drain_time_ms);
+	is_late = s->order_ticks > supervisor_watch_ticks(s->cfg->global.drain_time_ms +
+							  (s->order == ROLES_SINKS ? GRACE_MS : 0));
 	if (s->order == ROLES_FIRST && !(is_late && s->had_late))
 		supervisor_watch_heirs(s);
 	left = end_order(s, is_late || s->had_late, is_late && s->had_late);

@@ -204,6 +204,21 @@ def sink_that_cannot_start_delays_nobody():
     r.close()
 
 
+def stop_does_not_wait_for_a_dead_destination():
+    port = free_port()
+    with Place(sections=sink(port)) as p:
+        p.start()
+        post(p, 1)
+        wait_for(lambda: (listed(p)["pending"] or 0) == 1, "the sink")
+        p.stop()
+        log = open(p.log).read()
+        assert "killing it" not in log and "hands inside" not in log
+        r = Receiver(port)
+        p.start()
+        expect(wait_for(lambda: all_done(p), "delivery")["delivered"], 1)
+        r.close()
+
+
 def next_supervisor_goes_on():
     r = Receiver()
     with Place(sections=sink(r.port)) as p:
@@ -231,6 +246,7 @@ def main():
     s.run("beyond max-lag the log goes, and the ledger says expired", max_lag_lets_the_log_go)
     s.run("a required sink beyond max-lag stops the intake", required_sink_stops_the_intake)
     s.run("a sink that cannot start delays nobody", sink_that_cannot_start_delays_nobody)
+    s.run("a stop does not wait for a dead destination", stop_does_not_wait_for_a_dead_destination)
     s.run("the next supervisor's sinks go on", next_supervisor_goes_on)
     s.end()
 
