@@ -178,41 +178,26 @@ class Load(threading.Thread):
 
 
 def broker_killed_under_load_loses_nothing(k):
-    for more in ("", "exactly-once yes"):
-        topic = fresh()
-        with place(k.port, topic, more) as p:
-            p.start()
-            load = Load(p)
-            load.start()
-            wait_for(lambda: row(p)["delivered"] > 1000, "a load")
-            k.kill()
-            at = load.sent
-            wait_for(lambda: load.sent > at + 400, "events to be accepted without a broker")
-            k.start()
-            sent = load.end()
-            expect(settled(p, seconds=120)["delivered"], sent)
-            got = records(k, topic)
-            same(got, p.cat())
-            print("# %d events, broker killed, %s: %d twice" % (
-                sent, more or "at least once", twice(got)))
-            expect(twice(got), 0)
-
-
-def topic_that_is_not_there_waits_for_a_person(k):
-    """The last one: the broker makes no topics any more."""
-    k.properties["auto.create.topics.enable"] = "false"
-    k.restart()
-    topic = fresh()
-    with place(k.port, topic, "option topic.metadata.propagation.max.ms 500\n"
-               "option topic.metadata.refresh.interval.ms 1000") as p:
+    """Two sinks at once: without and with transactions."""
+    topic, exact = fresh(), fresh("exact")
+    with Place(sections=section(k.port, topic) + section(k.port, exact, "exactly-once yes",
+                                                         "exact")) as p:
         p.start()
-        post(p, [event(i) for i in range(100)])
-        wait_for(lambda: "breaker=open" in ask(p, "show sink"), "the breaker to open")
-        assert "Unknown topic" in ask(p, "show kafka")
-        expect(row(p)["delivered"], 0)
-        tool("create", "127.0.0.1:%d" % k.port, topic, 3)
-        expect(settled(p)["delivered"], 100)
-        once(records(k, topic), p.cat())
+        load = Load(p)
+        load.start()
+        for name in ("kafka", "exact"):
+            wait_for(lambda: row(p, name)["delivered"] > 1000, "a load")
+        k.kill()
+        at = load.sent
+        wait_for(lambda: load.sent > at + 400, "events to be accepted without a broker")
+        k.start()
+        sent = load.end()
+        for name, at in (("kafka", topic), ("exact", exact)):
+            expect(settled(p, name, seconds=120)["delivered"], sent)
+            got = records(k, at)
+            same(got, p.cat())
+            print("# %d events, broker killed, %s: %d twice" % (sent, name, twice(got)))
+            expect(twice(got), 0)
 
 
 def fenced_by_another_is_said_and_nothing_is_lost(k):
@@ -302,6 +287,20 @@ def errors_of_a_broker_lose_nothing(k):
                 (l for l in shown.splitlines() if l.startswith("last-error")), "no error")))
 
 
+def topic_that_is_not_there_waits_for_a_person(k):
+    with Mock() as m, place(m.port, "mock", "option topic.metadata.propagation.max.ms 300\n"
+                            "option topic.metadata.refresh.interval.ms 300") as p:
+        m.tell("topic-error mock 3")
+        p.start()
+        post(p, [event(i) for i in range(100)])
+        wait_for(lambda: "breaker=open" in ask(p, "show sink"), "the breaker to open")
+        assert "nknown topic" in ask(p, "show kafka"), ask(p, "show kafka")
+        expect(row(p)["delivered"], 0)
+        m.tell("topic-error mock 0")
+        expect(settled(p)["delivered"], 100)
+        once(m.records("mock"), p.cat())
+
+
 def slow_broker_counts_as_a_failure_and_recovers(k):
     with Mock() as m, place(m.port, "mock", "linger 0\ntimeout 300ms\n"
                             "option request.timeout.ms 60000\noption socket.timeout.ms 60100") as p:
@@ -331,8 +330,8 @@ def main():
         bad_options_are_one_line_that_says_what_to_do,
         errors_of_a_broker_lose_nothing,
         slow_broker_counts_as_a_failure_and_recovers,
-        broker_killed_under_load_loses_nothing,
         topic_that_is_not_there_waits_for_a_person,
+        broker_killed_under_load_loses_nothing,
     ]
     wanted = sys.argv[1:]
     tests = [t for t in tests if not wanted or any(w in t.__name__ for w in wanted)]
