@@ -140,6 +140,9 @@ read_records(
 		if (r == DEADLETTER_FILE_OK)
 			f->off = in.off;
 	}
+	f->is_complete = r == DEADLETTER_FILE_END;
+	if (r == DEADLETTER_FILE_ERROR)
+		f->mtime_ns = 0; /* look again */
 	f->bad_bytes = bad + in.bad_bytes;
 	deadletter_file_close(&in);
 	return r == DEADLETTER_FILE_ERROR && errno != ENOENT ? -1 : 0;
@@ -180,7 +183,8 @@ is_unchanged(const struct deadletter_index_file *f, const struct stat *st)
 	uint64_t mtime_ns =
 	    (uint64_t)st->st_mtim.tv_sec * CLOCK_NS_PER_S + (uint64_t)st->st_mtim.tv_nsec;
 
-	if (f->is_unlisted || f->size != (uint64_t)st->st_size)
+	if (f->is_unlisted || (f->is_readable && !f->is_complete) ||
+	    f->size != (uint64_t)st->st_size)
 		return false;
 	return f->off == f->size ||
 	       (f->mtime_ns == mtime_ns && clock_wall_ns() - mtime_ns > CLOCK_NS_PER_S);

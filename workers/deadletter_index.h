@@ -54,6 +54,7 @@ struct deadletter_index_file {
 	uint32_t number;
 	bool is_readable; /* its head could be read */
 	bool is_there;	  /* seen by the last listing */
+	bool is_complete; /* read to its end, without an error */
 	bool is_unlisted; /* read in part, for want of entries */
 	uint64_t size;	  /* when it was read */
 	uint64_t mtime_ns;

@@ -229,6 +229,11 @@ deadletter_marks_add(struct deadletter_marks *m, struct deadletter_index *ix,
 int
 deadletter_marks_compact(struct deadletter_marks *m, const struct deadletter_index *ix)
 {
+	/* What could not be listed keeps its marks. */
+	for (size_t i = 0; i < ix->stages; i++)
+		for (size_t k = 0; k < ix->stage[i].n; k++)
+			if (!ix->stage[i].file[k].is_complete && ix->stage[i].file[k].off != 0)
+				return 0;
 	/* Without the marks of files that are gone it cannot hold more than this. */
 	if (m->n < COMPACT_MIN || m->n < 2 * (ix->n - ix->open))
 		return 0;

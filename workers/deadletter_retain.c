@@ -42,12 +42,14 @@ remove_file(struct deadletter_stage *d, size_t stage, size_t file)
 	return true;
 }
 
-/* A file that was read to its end and has nothing open.  One without a readable head
- * holds nothing that anybody could read. */
+/* Of a file that could not be read nobody knows what is open in it: an error passes, and a
+ * head that cannot be believed is as old as the file. */
 static bool
-is_over(const struct deadletter_index_file *f)
+is_over(const struct deadletter_index_file *f, uint64_t before_ns)
 {
-	return f->open == 0 && !f->is_unlisted;
+	if (!f->is_complete)
+		return !f->is_readable && f->mtime_ns != 0 && f->mtime_ns < before_ns;
+	return f->open == 0;
 }
 
 static bool
@@ -73,14 +75,13 @@ void
 deadletter_retain(struct deadletter_stage *d, uint64_t now_ns)
 {
 	uint64_t retain_ns = (uint64_t)d->cfg->retain_ms * CLOCK_NS_PER_MS;
+	uint64_t before_ns = now_ns > retain_ns ? now_ns - retain_ns : 0;
 
-	if (now_ns > retain_ns)
-		(void)deadletter_index_expire(
-		    &d->index, now_ns - retain_ns, (uint32_t)(now_ns / CLOCK_NS_PER_S));
+	(void)deadletter_index_expire(&d->index, before_ns, (uint32_t)(now_ns / CLOCK_NS_PER_S));
 	for (size_t i = 0; i < d->index.stages; i++)
 		for (size_t k = d->index.stage[i].n; k-- > 0;)
 			if (deadletter_index_may_go(&d->index, i, k) &&
-			    is_over(&d->index.stage[i].file[k]))
+			    is_over(&d->index.stage[i].file[k], before_ns))
 				(void)remove_file(d, i, k);
 	while (d->cfg->max_disk_bytes != 0 && d->index.bytes > d->cfg->max_disk_bytes)
 		if (!drop_oldest(d))
