@@ -160,7 +160,7 @@ make_parts(struct clickhouse_batch *b)
 		assert_that(b->row[i].stream < SINK_PART_STREAMS);
 		is_one = is_one && b->row[i].span == b->row[0].span;
 	}
-	order_by_stream(b);
+	/* By stream they are already. */
 	if (!is_one)
 		qsort_r(b->order, b->rows, sizeof *b->order, compare_rows, b->row);
 	b->parts = b->part_at = 0;

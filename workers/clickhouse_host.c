@@ -188,11 +188,18 @@ wrong_table(struct clickhouse *ch, const char *what)
 {
 	struct text_out ddl;
 
-	text_init(&ddl, TEXT_MAX);
-	clickhouse_table_create(ch->table, &clickhouse_host_at(ch)->has, &ddl);
-	log_line(LOG_LEVEL_ERR, "table %s.%s: %s: this would do: %s", ch->table->database,
-	    ch->table->name, what, ddl.buf);
-	text_free(&ddl);
+	/* In full once, not at each probe. */
+	if (strncmp(ch->told, what, sizeof ch->told - 1) != 0) {
+		(void)snprintf(ch->told, sizeof ch->told, "%s", what);
+		text_init(&ddl, TEXT_MAX);
+		clickhouse_table_create(ch->table, &clickhouse_host_at(ch)->has, &ddl);
+		for (size_t i = 0; i < ddl.len; i++)
+			if (ddl.buf[i] == '\n')
+				ddl.buf[i] = ' ';
+		log_line(LOG_LEVEL_ERR, "table %s.%s: %s: this would do: %s", ch->table->database,
+		    ch->table->name, what, ddl.buf);
+		text_free(&ddl);
+	}
 	ch->is_waiting = true;
 	sink_misconfigured(ch->s, "table %s.%s: %s (see sluicectl clickhouse-ddl --sink %s)",
 	    ch->table->database, ch->table->name, what, ch->s->cfg->name);
@@ -221,7 +228,7 @@ probed(struct clickhouse *ch, const struct curl_reply *r)
 	if (clickhouse_table_check(t, r->body, &h->has, &differences) != 0) {
 		for (size_t i = 0; i + 1 < differences.len; i++)
 			if (differences.buf[i] == '\n')
-				differences.buf[i] = ';';
+				differences.buf[i] = ',';
 		differences.buf[differences.len - 1] = '\0';
 		wrong_table(ch, differences.buf);
 	} else if (!h->has.has_table && ch->s->cfg->create) {
@@ -232,6 +239,7 @@ probed(struct clickhouse *ch, const struct curl_reply *r)
 		wrong_table(ch, "it is not there, or may not be seen");
 	} else {
 		h->is_ready = true;
+		ch->told[0] = '\0';
 		h->is_bad = false;
 		say_features(ch);
 	}

@@ -130,7 +130,8 @@ struct clickhouse {
 	size_t body_len;   /* before packing */
 	struct clickhouse_pack *pack;
 	struct text_out url, query;
-	char why[160]; /* of the last refusal */
+	char why[160];	/* of the last refusal */
+	char told[256]; /* what was said of the table */
 	uint64_t inserts, refused, again_batches;
 };
 

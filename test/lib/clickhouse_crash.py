@@ -99,7 +99,7 @@ def main():
     else:
         for point in POINTS:
             s.run("sink_killed_at_" + point.replace("-", "_"), killed_at, point,
-                  int(sys.argv[2]) if point != "sink-taken" else 300)
+                  int(sys.argv[2]) if point != "sink-taken" else 1500)
     s.end()
 
 
