@@ -221,6 +221,15 @@ bench_table() {
 		done
 		echo
 	fi
+	if wants sinks; then
+		echo "| To the other end, one acceptor, everything on the same processors | put, events/s | delivered, events/s | catching up, events/s | CPU µs an event in the sinks |"
+		echo "|---|---|---|---|---|"
+		for s in redis clickhouse kafka; do
+			echo "| $s | $(val sinks.$s.sent) | $(val sinks.$s.live) | $(val sinks.$s.catch_up) | $(val sinks.$s.${s}_us) |"
+		done
+		echo "| all three at once | $(val sinks.all.sent) | $(val sinks.all.live) | | $(val sinks.all.redis_us), $(val sinks.all.clickhouse_us), $(val sinks.all.kafka_us) |"
+		echo
+	fi
 }
 
 mib() { awk -v k="$(median "$1")" 'BEGIN { printf "%.1f", k / 1024 }'; }

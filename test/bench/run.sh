@@ -11,14 +11,14 @@
 #   BENCH_DIR      where the log goes: a real disk (default: a new one in build/)
 #   BENCH_PREFIX   put before each command, such as "chrt -f 1" on a machine that is
 #                  not idle
-#   BENCH_ONLY     words out of: ring single batch latency memory (default: all)
+#   BENCH_ONLY     words out of: ring single batch latency memory sinks (default: all)
 set -eu
 cd "$(dirname "$0")/../.."
 . test/bench/lib.sh
 
 seconds=${BENCH_SECONDS:-4}
 rounds=${BENCH_ROUNDS:-3}
-only=${BENCH_ONLY:-ring single batch latency memory}
+only=${BENCH_ONLY:-ring single batch latency memory sinks}
 data=$PWD/test/data/clickstream.ndjson
 bin=build/release/bench
 write=false
@@ -144,11 +144,20 @@ measure_memory() {
 	sluice_stop
 }
 
+# Redis, ClickHouse and Kafka at the other end, on the same processors.
+measure_sinks() {
+	python3 test/bench/sinks.py "$seconds" >"$dir/sinks.out" 2>"$dir/sinks.err" ||
+		die "sinks: $(cat "$dir/sinks.err")"
+	[ ! -s "$dir/sinks.err" ] || skip "$(head -n 1 "$dir/sinks.err")"
+	cat "$dir/sinks.out" >>"$notes"
+}
+
 ! wants ring || measure_ring
 ! wants single || measure_single
 ! wants batch || measure_batch
 ! wants latency || measure_latency
 ! wants memory || measure_memory
+! wants sinks || measure_sinks
 
 bench_table | tee "$dir/table.md"
 if $write; then
