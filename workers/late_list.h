@@ -50,8 +50,7 @@ void late_writer_close(struct late_writer *w);
 
 struct late_reader;
 
-/* NULL with errno; no files yet is no error.  dirfd: STATE/sinks/CLAIMER, may be -1 as long
- * as there is none. */
+/* NULL with errno; no files yet is no error. */
 struct late_reader *late_reader_open(const char *state_dir, const char *claimer);
 void late_reader_close(struct late_reader *r);
 /* Read on up to `count` entries; 0 or -1 with errno (and nothing is forgotten). */

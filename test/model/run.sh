@@ -64,6 +64,13 @@ durable|mutant END_IN_TWO_STORES|-DEND_IN_TWO_STORES|durable
 durable|mutant FSYNC_AGAIN|-DFSYNC_AGAIN|newest
 durable|mutant WRITE_TWICE|-DWRITE_TWICE|newest
 durable|mutant GAP_IS_DURABLE|-DGAP_IS_DURABLE|gap
+sinks|two events, two deaths, a power cut|-DKILLS=2|holds
+sinks|three events, a power cut|-DN=3 -DKILLS=0|holds
+sinks|mutant CURSOR_FIRST|-DCURSOR_FIRST|foreign
+sinks|mutant LENGTH_FIRST|-DLENGTH_FIRST|foreign
+sinks|mutant CHECKPOINT_FIRST|-DCHECKPOINT_FIRST|foreign
+sinks|mutant RECORD_UNSYNCED|-DRECORD_UNSYNCED|s_ck
+sinks|mutant NOTICE_LATE|-DNOTICE_LATE|noticed
 ROWS
 }
 
