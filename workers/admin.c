@@ -167,7 +167,7 @@ on_request(void *ctx, struct http_conn *conn, const struct http_request *request
 	if (id == ROUTE_DEADLETTER)
 		admin_deadletter_get(a->deadletter, conn, request);
 	else if (id == ROUTE_RETRY)
-		admin_deadletter_retry(a->deadletter, conn, body);
+		admin_deadletter_retry(a->deadletter, conn, request, body);
 	else if (id != -1)
 		get_route(a, conn, (enum route)id);
 }

@@ -12,6 +12,7 @@
 #include "workers/admin_deadletter.h"
 
 #include "common/clock.h"
+#include "common/http_media.h"
 #include "common/http_query.h"
 #include "common/json.h"
 #include "common/panic.h"
@@ -309,13 +310,19 @@ admin_deadletter_get(
 }
 
 void
-admin_deadletter_retry(struct admin_deadletter *d, struct http_conn *conn, struct bytes body)
+admin_deadletter_retry(struct admin_deadletter *d, struct http_conn *conn,
+    const struct http_request *rq, struct bytes body)
 {
 	struct bytes text = {NULL, 0};
 	struct json_value root, value;
 	char line[256];
 	bool is_id;
 
+	if (http_media_of(rq->head->content_type) != HTTP_MEDIA_JSON) {
+		http_answer_code(
+		    conn, HTTP_CODE_UNSUPPORTED_MEDIA_TYPE, (struct bytes){NULL, 0}, NULL);
+		return;
+	}
 	if (body.len > BODY_MAX || json_parse(d->parser, body, &root) != JSON_OK ||
 	    !json_is(root, JSON_TYPE_OBJECT)) {
 		bad(conn, "the body is a JSON object with id or sink");

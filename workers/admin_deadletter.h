@@ -29,7 +29,9 @@ void admin_deadletter_serve(struct admin_deadletter *d, struct http_server *serv
 
 void admin_deadletter_get(struct admin_deadletter *d, struct http_conn *conn,
     const struct http_request *rq);
-void admin_deadletter_retry(struct admin_deadletter *d, struct http_conn *conn, struct bytes body);
+/* Only what says that it is JSON: a page in a browser cannot say so of its own accord. */
+void admin_deadletter_retry(struct admin_deadletter *d, struct http_conn *conn,
+    const struct http_request *rq, struct bytes body);
 
 /* The server's rewrite callback: the answer that was waited for. */
 void admin_deadletter_rewrite(struct admin_deadletter *d, struct http_conn *conn,

@@ -337,6 +337,9 @@ def the_admin_port_lists_and_retries(httpd):
         status, _, got = retry({"id": "hook-1-31"})
         assert status == 404, (status, got)
         assert retry({"what": 1})[0] == 400 and retry([])[0] == 400
+        status, _, got = p.request("POST", "/deadletter/retry", '{"sink":"hook"}',
+                                   {"Content-Type": "text/plain"}, port=p.admin)
+        assert status == 415, (status, got)
         httpd.rules()
         one = letters(p)[0]["id"]
         status, _, got = retry({"id": one})
