@@ -36,23 +36,23 @@ static const struct {
 	const char *pointer;
 	enum place place;
 } places[] = {
-	{ "/id", PLACE_ID },
-	{ "/userId", PLACE_USER_ID },
-	{ "/eventType", PLACE_EVENT_TYPE },
-	{ "/timestamp", PLACE_TIMESTAMP },
-	{ "/metadata", PLACE_METADATA },
+    {"/id", PLACE_ID},
+    {"/userId", PLACE_USER_ID},
+    {"/eventType", PLACE_EVENT_TYPE},
+    {"/timestamp", PLACE_TIMESTAMP},
+    {"/metadata", PLACE_METADATA},
 };
 
 static const struct {
 	const char *word;
 	enum rowbinary_source source;
 } words[] = {
-	{ "receipt", ROWBINARY_RECEIPT },
-	{ "received", ROWBINARY_RECEIVED },
-	{ "event-key", ROWBINARY_EVENT_KEY },
-	{ "stream", ROWBINARY_STREAM },
-	{ "position", ROWBINARY_POSITION },
-	{ "body", ROWBINARY_BODY },
+    {"receipt", ROWBINARY_RECEIPT},
+    {"received", ROWBINARY_RECEIVED},
+    {"event-key", ROWBINARY_EVENT_KEY},
+    {"stream", ROWBINARY_STREAM},
+    {"position", ROWBINARY_POSITION},
+    {"body", ROWBINARY_BODY},
 };
 
 struct rowbinary {
@@ -113,8 +113,8 @@ add_pointer(struct rowbinary *rb, const char *pointer, char *why, size_t size)
 }
 
 static int
-add_source(struct rowbinary *rb, struct rowbinary_column *c, const char *from, char *why,
-    size_t size)
+add_source(
+    struct rowbinary *rb, struct rowbinary_column *c, const char *from, char *why, size_t size)
 {
 	if (from[0] == '/')
 		return add_pointer(rb, from, why, size);
@@ -132,8 +132,8 @@ add_source(struct rowbinary *rb, struct rowbinary_column *c, const char *from, c
 }
 
 int
-rowbinary_add(struct rowbinary *rb, const char *name, const char *type, const char *from,
-    char *why, size_t size)
+rowbinary_add(struct rowbinary *rb, const char *name, const char *type, const char *from, char *why,
+    size_t size)
 {
 	struct rowbinary_column *c = &rb->column[rb->n];
 
@@ -142,8 +142,9 @@ rowbinary_add(struct rowbinary *rb, const char *name, const char *type, const ch
 		return -1;
 	}
 	if (name[0] == '\0' || strlen(name) >= sizeof c->name || strlen(from) >= sizeof c->from) {
-		(void)snprintf(why, size, "a column's name has 1 to %zu characters, its source "
-					  "at most %zu",
+		(void)snprintf(why, size,
+		    "a column's name has 1 to %zu characters, its source "
+		    "at most %zu",
 		    sizeof c->name - 1, sizeof c->from - 1);
 		return -1;
 	}
@@ -166,16 +167,16 @@ void
 rowbinary_add_default(struct rowbinary *rb)
 {
 	static const char *const column[][3] = {
-		{ "userId", "String", "/userId" },
-		{ "eventType", "String", "/eventType" },
-		{ "timestamp", "UInt64", "/timestamp" },
-		{ "metadata", "String", "/metadata" },
+	    {"userId", "String", "/userId"},
+	    {"eventType", "String", "/eventType"},
+	    {"timestamp", "UInt64", "/timestamp"},
+	    {"metadata", "String", "/metadata"},
 	};
 	char why[128];
 
 	for (size_t i = 0; i < sizeof(column) / sizeof(column[0]); i++)
-		if (rowbinary_add(rb, column[i][0], column[i][1], column[i][2], why,
-			sizeof why) != 0)
+		if (rowbinary_add(rb, column[i][0], column[i][1], column[i][2], why, sizeof why) !=
+		    0)
 			PANIC("default column: %s", why);
 }
 
@@ -255,7 +256,7 @@ enum rowbinary_result
 rowbinary_row(struct rowbinary *rb, const struct rowbinary_event *e, uint8_t *buf, size_t size,
     size_t *len, struct rowbinary_fault *fault)
 {
-	struct rowbinary_out out = { .at = buf, .end = buf + size };
+	struct rowbinary_out out = {.at = buf, .end = buf + size};
 	enum rowbinary_result r = ROWBINARY_OK;
 
 	if (rb->must_pick)
@@ -275,7 +276,7 @@ rowbinary_row(struct rowbinary *rb, const struct rowbinary_event *e, uint8_t *bu
 		if (r == ROWBINARY_OK)
 			continue;
 		if (fault != NULL)
-			*fault = (struct rowbinary_fault){ .column = c, .why = why, .value = raw };
+			*fault = (struct rowbinary_fault){.column = c, .why = why, .value = raw};
 		return r;
 	}
 	*len = (size_t)(out.at - buf);

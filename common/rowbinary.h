@@ -132,7 +132,7 @@ const struct rowbinary_column *rowbinary_column(const struct rowbinary *rb, size
 enum rowbinary_result {
 	ROWBINARY_OK = 0,
 	ROWBINARY_FULL, /* `size` is too small; nothing is lost */
-	ROWBINARY_BAD	/* a value does not fit its column: the fault says which */
+	ROWBINARY_BAD   /* a value does not fit its column: the fault says which */
 };
 
 struct rowbinary_fault {

@@ -23,13 +23,13 @@ struct rowbinary_out {
  * One value by its type: raw is a JSON value as it stands in a text, {NULL,0}: absent.
  * *why is set when it does not fit.
  */
-enum rowbinary_result rowbinary_value(struct rowbinary_out *out, const struct rowbinary_type *t,
-    struct bytes raw, const char **why);
+enum rowbinary_result rowbinary_value(
+    struct rowbinary_out *out, const struct rowbinary_type *t, struct bytes raw, const char **why);
 /* The same of what is no JSON: plain characters, and a number of milliseconds. */
-enum rowbinary_result rowbinary_value_text(struct rowbinary_out *out,
-    const struct rowbinary_type *t, struct bytes text, const char **why);
-enum rowbinary_result rowbinary_value_uint(struct rowbinary_out *out,
-    const struct rowbinary_type *t, uint64_t value, const char **why);
+enum rowbinary_result rowbinary_value_text(
+    struct rowbinary_out *out, const struct rowbinary_type *t, struct bytes text, const char **why);
+enum rowbinary_result rowbinary_value_uint(
+    struct rowbinary_out *out, const struct rowbinary_type *t, uint64_t value, const char **why);
 
 /* Seconds since 1970 and nanoseconds of a date in letters; false: it is none. */
 bool rowbinary_time_parse(struct bytes text, int64_t *s, uint32_t *ns);

@@ -62,7 +62,7 @@ letter(struct bytes *t, char c)
 static bool
 read_date(struct bytes *t, int64_t *days)
 {
-	static const unsigned month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const unsigned month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	unsigned y, m, d, most;
 
 	if (!digits(t, 4, &y) || !letter(t, '-') || !digits(t, 2, &m) || !letter(t, '-') ||
@@ -144,8 +144,8 @@ enum rowbinary_result
 rowbinary_time_put(struct rowbinary_out *out, const struct rowbinary_type *t, int64_t s,
     uint32_t ns, const char **why)
 {
-	static const int64_t unit[] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000,
-		100000000, 1000000000 };
+	static const int64_t unit[] = {
+	    1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
 	uint16_t days;
 	uint32_t seconds;
 	int64_t ticks;

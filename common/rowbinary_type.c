@@ -18,21 +18,21 @@ static const struct {
 	const char *name;
 	enum rowbinary_kind kind;
 } plain[] = {
-	{ "String", ROWBINARY_STRING },
-	{ "Int8", ROWBINARY_INT8 },
-	{ "Int16", ROWBINARY_INT16 },
-	{ "Int32", ROWBINARY_INT32 },
-	{ "Int64", ROWBINARY_INT64 },
-	{ "UInt8", ROWBINARY_UINT8 },
-	{ "UInt16", ROWBINARY_UINT16 },
-	{ "UInt32", ROWBINARY_UINT32 },
-	{ "UInt64", ROWBINARY_UINT64 },
-	{ "Float32", ROWBINARY_FLOAT32 },
-	{ "Float64", ROWBINARY_FLOAT64 },
-	{ "Bool", ROWBINARY_BOOL },
-	{ "Date", ROWBINARY_DATE },
-	{ "DateTime", ROWBINARY_DATETIME },
-	{ "UUID", ROWBINARY_UUID },
+    {"String", ROWBINARY_STRING},
+    {"Int8", ROWBINARY_INT8},
+    {"Int16", ROWBINARY_INT16},
+    {"Int32", ROWBINARY_INT32},
+    {"Int64", ROWBINARY_INT64},
+    {"UInt8", ROWBINARY_UINT8},
+    {"UInt16", ROWBINARY_UINT16},
+    {"UInt32", ROWBINARY_UINT32},
+    {"UInt64", ROWBINARY_UINT64},
+    {"Float32", ROWBINARY_FLOAT32},
+    {"Float64", ROWBINARY_FLOAT64},
+    {"Bool", ROWBINARY_BOOL},
+    {"Date", ROWBINARY_DATE},
+    {"DateTime", ROWBINARY_DATETIME},
+    {"UUID", ROWBINARY_UUID},
 };
 
 #define TYPES                                                                                      \
@@ -80,8 +80,8 @@ read_number(struct bytes t, unsigned max, bool may_go_on, unsigned *out)
 static int
 refuse(char *why, size_t size, const char *what, struct bytes t)
 {
-	(void)snprintf(why, size, "\"%.*s\" %s", t.len > 64 ? 64 : (int)t.len, (const char *)t.ptr,
-	    what);
+	(void)snprintf(
+	    why, size, "\"%.*s\" %s", t.len > 64 ? 64 : (int)t.len, (const char *)t.ptr, what);
 	return -1;
 }
 
@@ -131,8 +131,8 @@ rowbinary_type_parse(struct bytes text, struct rowbinary_type *out, char *why, s
 	if (parse_plain(t, out, why, size) != 0)
 		return -1;
 	if (out->is_low_cardinality && out->kind != ROWBINARY_STRING)
-		return refuse(why, size, "is not a type known here: LowCardinality takes String",
-		    trim(text));
+		return refuse(
+		    why, size, "is not a type known here: LowCardinality takes String", trim(text));
 	return 0;
 }
 

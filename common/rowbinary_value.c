@@ -83,7 +83,7 @@ hex_digit(uint8_t c)
 static enum rowbinary_result
 put_uuid(struct rowbinary_out *out, struct bytes text, const char **why)
 {
-	uint64_t half[2] = { 0, 0 };
+	uint64_t half[2] = {0, 0};
 	unsigned n = 0;
 
 	if (text.len != 36)
@@ -183,8 +183,7 @@ put_integer(struct rowbinary_out *out, enum rowbinary_kind kind, bool is_negativ
 }
 
 static enum rowbinary_result
-put_float(struct rowbinary_out *out, enum rowbinary_kind kind, struct bytes text,
-    const char **why)
+put_float(struct rowbinary_out *out, enum rowbinary_kind kind, struct bytes text, const char **why)
 {
 	double d;
 	float f;
@@ -214,8 +213,7 @@ put_bool(struct rowbinary_out *out, struct bytes t, const char **why)
 }
 
 static enum rowbinary_result
-put_millis(struct rowbinary_out *out, const struct rowbinary_type *t, int64_t ms,
-    const char **why)
+put_millis(struct rowbinary_out *out, const struct rowbinary_type *t, int64_t ms, const char **why)
 {
 	int64_t s = ms / 1000, rest = ms % 1000;
 
@@ -251,12 +249,22 @@ static enum rowbinary_result
 put_default(struct rowbinary_out *out, const struct rowbinary_type *t)
 {
 	static const uint8_t zero[16];
-	static const uint8_t width[ROWBINARY_KINDS] = { [ROWBINARY_STRING] = 1,
-		[ROWBINARY_INT8] = 1, [ROWBINARY_INT16] = 2, [ROWBINARY_INT32] = 4,
-		[ROWBINARY_INT64] = 8, [ROWBINARY_UINT8] = 1, [ROWBINARY_UINT16] = 2,
-		[ROWBINARY_UINT32] = 4, [ROWBINARY_UINT64] = 8, [ROWBINARY_FLOAT32] = 4,
-		[ROWBINARY_FLOAT64] = 8, [ROWBINARY_BOOL] = 1, [ROWBINARY_DATE] = 2,
-		[ROWBINARY_DATETIME] = 4, [ROWBINARY_DATETIME64] = 8, [ROWBINARY_UUID] = 16 };
+	static const uint8_t width[ROWBINARY_KINDS] = {[ROWBINARY_STRING] = 1,
+	    [ROWBINARY_INT8] = 1,
+	    [ROWBINARY_INT16] = 2,
+	    [ROWBINARY_INT32] = 4,
+	    [ROWBINARY_INT64] = 8,
+	    [ROWBINARY_UINT8] = 1,
+	    [ROWBINARY_UINT16] = 2,
+	    [ROWBINARY_UINT32] = 4,
+	    [ROWBINARY_UINT64] = 8,
+	    [ROWBINARY_FLOAT32] = 4,
+	    [ROWBINARY_FLOAT64] = 8,
+	    [ROWBINARY_BOOL] = 1,
+	    [ROWBINARY_DATE] = 2,
+	    [ROWBINARY_DATETIME] = 4,
+	    [ROWBINARY_DATETIME64] = 8,
+	    [ROWBINARY_UUID] = 16};
 	const char *why;
 
 	if (t->kind == ROWBINARY_FIXED_STRING)
@@ -309,8 +317,8 @@ put_flag(struct rowbinary_out *out, const struct rowbinary_type *t, bool is_null
 }
 
 enum rowbinary_result
-rowbinary_value(struct rowbinary_out *out, const struct rowbinary_type *t, struct bytes raw,
-    const char **why)
+rowbinary_value(
+    struct rowbinary_out *out, const struct rowbinary_type *t, struct bytes raw, const char **why)
 {
 	char text[NUMBER_TEXT_MAX];
 	struct bytes chars = raw;
@@ -342,8 +350,8 @@ rowbinary_value(struct rowbinary_out *out, const struct rowbinary_type *t, struc
 }
 
 enum rowbinary_result
-rowbinary_value_text(struct rowbinary_out *out, const struct rowbinary_type *t, struct bytes text,
-    const char **why)
+rowbinary_value_text(
+    struct rowbinary_out *out, const struct rowbinary_type *t, struct bytes text, const char **why)
 {
 	if (!put_flag(out, t, false))
 		return ROWBINARY_FULL;
@@ -351,8 +359,8 @@ rowbinary_value_text(struct rowbinary_out *out, const struct rowbinary_type *t, 
 }
 
 enum rowbinary_result
-rowbinary_value_uint(struct rowbinary_out *out, const struct rowbinary_type *t, uint64_t value,
-    const char **why)
+rowbinary_value_uint(
+    struct rowbinary_out *out, const struct rowbinary_type *t, uint64_t value, const char **why)
 {
 	char digits[24];
 	size_t n = sizeof digits;

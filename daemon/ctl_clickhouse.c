@@ -43,8 +43,8 @@ print_ddl(const struct config_sink *cfg, const struct clickhouse_features *f)
 int
 ctl_clickhouse_ddl(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = { { "sink", required_argument, NULL, 's' },
-		{ "old", no_argument, NULL, 'o' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {{"sink", required_argument, NULL, 's'},
+	    {"old", no_argument, NULL, 'o'}, {NULL, 0, NULL, 0}};
 	static const struct clickhouse_features old; /* an old server has none of them */
 	const struct clickhouse_features *f = NULL;
 	const char *name = NULL;
@@ -67,7 +67,8 @@ ctl_clickhouse_ddl(struct ctl *ctl, int argc, char **argv)
 	for (int i = 0; i < ctl->cfg->sinks; i++) {
 		const struct config_sink *s = &ctl->cfg->sink[i];
 
-		if (s->kind != CONFIG_SINK_CLICKHOUSE || (name != NULL && strcmp(name, s->name) != 0))
+		if (s->kind != CONFIG_SINK_CLICKHOUSE ||
+		    (name != NULL && strcmp(name, s->name) != 0))
 			continue;
 		if (found++ > 0)
 			(void)putchar('\n');

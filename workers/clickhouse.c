@@ -149,7 +149,7 @@ take(struct sink *s, const struct sink_event *e)
 {
 	struct clickhouse *ch = of(s);
 	struct clickhouse_batch *b = ch->gather;
-	struct rowbinary_fault fault = { 0 };
+	struct rowbinary_fault fault = {0};
 
 	if (e->is_again)
 		return clickhouse_again_take(ch, e);
@@ -241,8 +241,8 @@ age_ms(uint64_t since_ns)
 static void
 show_batch(struct clickhouse *ch, struct text_out *out)
 {
-	static const char *const call[] = { "none", "probe", "create database", "create table",
-		"insert" };
+	static const char *const call[] = {
+	    "none", "probe", "create database", "create table", "insert"};
 	const struct clickhouse_host *h = clickhouse_host_at(ch);
 	const struct clickhouse_batch *b = ch->sent;
 
@@ -252,11 +252,11 @@ show_batch(struct clickhouse *ch, struct text_out *out)
 		text_add(out, "in flight: none\n");
 	else
 		text_add(out,
-		    "in flight: rows=%zu bytes=%zu parts=%u part=%u inserts=%u bad=%u age_ms=%" PRIu64
-		    " token=%s-%s-%016" PRIx64 "%016" PRIx64 "%s\n",
+		    "in flight: rows=%zu bytes=%zu parts=%u part=%u inserts=%u bad=%u "
+		    "age_ms=%" PRIu64 " token=%s-%s-%016" PRIx64 "%016" PRIx64 "%s\n",
 		    b->rows, b->len, b->parts, b->part_at, b->sent_inserts, b->bad_rows,
-		    age_ms(b->sealed_ns), ch->s->instance,
-		    ch->s->cfg->name, b->token_hi, b->token_lo, b->is_again ? " again" : "");
+		    age_ms(b->sealed_ns), ch->s->instance, ch->s->cfg->name, b->token_hi,
+		    b->token_lo, b->is_again ? " again" : "");
 	text_add(out, "call: %s", call[ch->calling]);
 	if (ch->call != NULL)
 		text_add(out, " age_ms=%" PRIu64, age_ms(ch->called_ns));
@@ -266,8 +266,9 @@ show_batch(struct clickhouse *ch, struct text_out *out)
 	    h->url, h->is_ready ? "yes" : "no", h->has.version[0] ? h->has.version : "-",
 	    h->has.has_token ? "yes" : "no", h->has.keeps_tokens ? "yes" : "no",
 	    h->has.has_native ? "yes" : "no", h->has.has_async ? "0" : "-");
-	text_add(out, "inserts=%" PRIu64 " refused=%" PRIu64 " again=%" PRIu64 "%s%s\n", ch->inserts,
-	    ch->refused, ch->again_batches, ch->why[0] ? " last refusal: " : "", ch->why);
+	text_add(out, "inserts=%" PRIu64 " refused=%" PRIu64 " again=%" PRIu64 "%s%s\n",
+	    ch->inserts, ch->refused, ch->again_batches, ch->why[0] ? " last refusal: " : "",
+	    ch->why);
 }
 
 static void
@@ -297,17 +298,17 @@ command(struct sink *s, const char *line, struct text_out *out)
 }
 
 const struct sink_ops clickhouse_sink_ops = {
-	.kind = "clickhouse",
-	.open_early = open_early,
-	.start = start,
-	.take = take,
-	.flush = flush,
-	.attempt = attempt,
-	.before_publish = before_publish,
-	.resume_at = resume_at,
-	.tick = tick,
-	.stop = stop,
-	.command = command,
-	.help = "show batch                rows, bytes, age, token and server of the batches\n"
-		"show columns              columns of the table and what stands in them\n",
+    .kind = "clickhouse",
+    .open_early = open_early,
+    .start = start,
+    .take = take,
+    .flush = flush,
+    .attempt = attempt,
+    .before_publish = before_publish,
+    .resume_at = resume_at,
+    .tick = tick,
+    .stop = stop,
+    .command = command,
+    .help = "show batch                rows, bytes, age, token and server of the batches\n"
+	    "show columns              columns of the table and what stands in them\n",
 };

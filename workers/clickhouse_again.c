@@ -82,14 +82,15 @@ clickhouse_again_start(struct clickhouse *ch)
 		return;
 	a->table = clickhouse_table_from_text(d->table, d->table_len);
 	if (a->table == NULL) {
-		log_line(LOG_LEVEL_WARN, "the columns of an unfinished batch cannot be read: rows of "
-					 "it may be there twice");
+		log_line(LOG_LEVEL_WARN,
+		    "the columns of an unfinished batch cannot be read: rows of "
+		    "it may be there twice");
 		return;
 	}
 	for (uint32_t i = 0; i < d->spans; i++)
 		if (d->span[i].from < d->span[i].to)
-			range[n++] = (struct sink_range){ d->span[i].stream,
-				begin_of(ch->s, &d->span[i]), d->span[i].to };
+			range[n++] = (struct sink_range){
+			    d->span[i].stream, begin_of(ch->s, &d->span[i]), d->span[i].to};
 	a->is_on = true;
 	if (d->rows > ch->gather->rows_max) {
 		free(ch->gather->row);
@@ -101,8 +102,7 @@ clickhouse_again_start(struct clickhouse *ch)
 	ch->gather->is_again = true;
 	ch->gather->is_swallow = d->is_finished;
 	ch->again_batches++;
-	log_line(LOG_LEVEL_NOTICE, "a batch of %llu rows was %s: %s",
-	    (unsigned long long)d->rows,
+	log_line(LOG_LEVEL_NOTICE, "a batch of %llu rows was %s: %s", (unsigned long long)d->rows,
 	    d->is_finished ? "answered and not yet counted" : "sent and not answered",
 	    d->is_finished ? "it is counted now" : "it goes again");
 	sink_again(ch->s, range, n);
@@ -134,7 +134,7 @@ clickhouse_again_take(struct clickhouse *ch, const struct sink_event *e)
 {
 	struct clickhouse_again *a = &ch->again;
 	struct clickhouse_batch *b = ch->gather;
-	struct rowbinary_fault fault = { 0 };
+	struct rowbinary_fault fault = {0};
 	bool is_in = a->is_on && is_held(a, e);
 	size_t before = b->len;
 	enum clickhouse_add added;
@@ -185,7 +185,8 @@ clickhouse_again_sealed(struct clickhouse *ch, const struct clickhouse_batch *b)
 
 	if (!b->is_swallow && (b->token_lo != d->token_lo || b->token_hi != d->token_hi))
 		log_line(LOG_LEVEL_WARN,
-		    "an unfinished batch of %llu rows has become another one of %zu: rows of it may "
+		    "an unfinished batch of %llu rows has become another one of %zu: rows of it "
+		    "may "
 		    "be there twice",
 		    (unsigned long long)d->rows, b->rows);
 	ch->again.is_on = false;

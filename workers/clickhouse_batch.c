@@ -57,17 +57,17 @@ grow_buf(struct clickhouse_batch *b)
 static void
 event_of(const struct clickhouse *ch, const struct sink_event *e, struct rowbinary_event *out)
 {
-	*out = (struct rowbinary_event){ .body = e->body,
-		.id = sink_event_value(e, e->h.id),
-		.user_id = sink_event_value(e, e->h.user_id),
-		.event_type = sink_event_value(e, e->h.event_type),
-		.timestamp = sink_event_value(e, e->h.timestamp),
-		.metadata = sink_event_value(e, e->h.metadata),
-		.event_ms = e->h.event_ms,
-		.recv_ns = e->h.recv_ns,
-		.stream = e->h.stream,
-		.pos = e->h.pos,
-		.instance = ch->s->instance };
+	*out = (struct rowbinary_event){.body = e->body,
+	    .id = sink_event_value(e, e->h.id),
+	    .user_id = sink_event_value(e, e->h.user_id),
+	    .event_type = sink_event_value(e, e->h.event_type),
+	    .timestamp = sink_event_value(e, e->h.timestamp),
+	    .metadata = sink_event_value(e, e->h.metadata),
+	    .event_ms = e->h.event_ms,
+	    .recv_ns = e->h.recv_ns,
+	    .stream = e->h.stream,
+	    .pos = e->h.pos,
+	    .instance = ch->s->instance};
 }
 
 enum clickhouse_add
@@ -83,12 +83,12 @@ clickhouse_batch_add(struct clickhouse *ch, struct clickhouse_batch *b, const st
 		return CLICKHOUSE_NO_ROOM;
 	event_of(ch, e, &event);
 	for (;;) {
-		r = rowbinary_row(b->table->rows, &event, b->buf + b->len, b->size - b->len, &len,
-		    fault);
+		r = rowbinary_row(
+		    b->table->rows, &event, b->buf + b->len, b->size - b->len, &len, fault);
 		if (r != ROWBINARY_FULL)
 			break;
 		if (b->size - b->len > CLICKHOUSE_ROW_MAX || !grow_buf(b)) {
-			*fault = (struct rowbinary_fault){ .why = "makes a row too large to hold" };
+			*fault = (struct rowbinary_fault){.why = "makes a row too large to hold"};
 			return b->rows > 0 ? CLICKHOUSE_NO_ROOM : CLICKHOUSE_REFUSED;
 		}
 	}
@@ -97,14 +97,14 @@ clickhouse_batch_add(struct clickhouse *ch, struct clickhouse_batch *b, const st
 	if (b->rows > 0 && b->len + len > limit)
 		return CLICKHOUSE_NO_ROOM;
 	row = &b->row[b->rows++];
-	*row = (struct clickhouse_row){ .ticket = e->ticket,
-		.pos = e->h.pos,
-		.end = e->end,
-		.seq = e->h.seq,
-		.span = clickhouse_table_span(b->table->partition, e->h.event_ms),
-		.stream = e->h.stream,
-		.len = (uint32_t)len,
-		.off = b->len };
+	*row = (struct clickhouse_row){.ticket = e->ticket,
+	    .pos = e->h.pos,
+	    .end = e->end,
+	    .seq = e->h.seq,
+	    .span = clickhouse_table_span(b->table->partition, e->h.event_ms),
+	    .stream = e->h.stream,
+	    .len = (uint32_t)len,
+	    .off = b->len};
 	b->len += len;
 	return CLICKHOUSE_ADDED;
 }
@@ -120,7 +120,7 @@ add_part(struct clickhouse_batch *b, int64_t span, uint32_t at)
 		if (b->part == NULL)
 			fatal("no memory for the parts of a batch");
 	}
-	b->part[b->parts++] = (struct clickhouse_part){ .span = span, .from = at, .to = at };
+	b->part[b->parts++] = (struct clickhouse_part){.span = span, .from = at, .to = at};
 }
 
 static int
@@ -141,7 +141,7 @@ compare_rows(const void *x, const void *y, void *arg)
 static void
 order_by_stream(struct clickhouse_batch *b)
 {
-	uint32_t at[SINK_PART_STREAMS + 1] = { 0 };
+	uint32_t at[SINK_PART_STREAMS + 1] = {0};
 
 	for (size_t i = 0; i < b->rows; i++)
 		at[b->row[i].stream + 1]++;
@@ -228,8 +228,8 @@ make_token(struct clickhouse_batch *b, struct clickhouse_descriptor *d)
 }
 
 void
-clickhouse_batch_seal(struct clickhouse *ch, struct clickhouse_batch *b,
-    struct clickhouse_descriptor *d)
+clickhouse_batch_seal(
+    struct clickhouse *ch, struct clickhouse_batch *b, struct clickhouse_descriptor *d)
 {
 	clickhouse_descriptor_clear(d);
 	memcpy(d->instance, ch->s->uuid, sizeof d->instance);

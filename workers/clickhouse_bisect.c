@@ -19,7 +19,7 @@ clickhouse_bisect_begin(struct clickhouse_bisect *b, uint32_t from, uint32_t to)
 	b->n = 0;
 	b->inserts = 0;
 	if (from < to)
-		b->stack[b->n++] = (struct clickhouse_range){ from, to };
+		b->stack[b->n++] = (struct clickhouse_range){from, to};
 }
 
 bool
@@ -51,7 +51,7 @@ clickhouse_bisect_bad(struct clickhouse_bisect *b)
 	if (r.to - r.from == 1)
 		return true;
 	half = r.from + (r.to - r.from) / 2;
-	b->stack[b->n++] = (struct clickhouse_range){ half, r.to };
-	b->stack[b->n++] = (struct clickhouse_range){ r.from, half };
+	b->stack[b->n++] = (struct clickhouse_range){half, r.to};
+	b->stack[b->n++] = (struct clickhouse_range){r.from, half};
 	return false;
 }

@@ -22,9 +22,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC	 UINT64_C(0x3142434843554c53) /* "SLUCHCB1" */
-#define VERSION	 1
-#define LEN_MAX	 (256u << 20)
+#define MAGIC    UINT64_C(0x3142434843554c53) /* "SLUCHCB1" */
+#define VERSION  1
+#define LEN_MAX  (256u << 20)
 #define SPAN_LEN 48
 
 struct head {
@@ -100,7 +100,7 @@ clickhouse_descriptor_add(struct clickhouse_descriptor *d, uint64_t seq)
 		return;
 	}
 	d->run = grow(d->run, &d->runs_size, d->runs + 1, sizeof *d->run);
-	d->run[d->runs++] = (struct clickhouse_run){ seq, seq + 1 };
+	d->run[d->runs++] = (struct clickhouse_run){seq, seq + 1};
 	s->runs++;
 }
 
@@ -146,8 +146,8 @@ static uint8_t *
 put_span(uint8_t *at, const struct clickhouse_descriptor *d, const struct clickhouse_span *s)
 {
 	const struct clickhouse_run *run = &d->run[s->first_run];
-	uint64_t word[5] = { s->done_pos, s->done_seq, s->from, s->to,
-		s->runs > 0 ? run[0].from : 0 };
+	uint64_t word[5] = {
+	    s->done_pos, s->done_seq, s->from, s->to, s->runs > 0 ? run[0].from : 0};
 	uint64_t at_seq = word[4];
 
 	memcpy(at, &s->stream, 4);
@@ -165,19 +165,19 @@ put_span(uint8_t *at, const struct clickhouse_descriptor *d, const struct clickh
 size_t
 clickhouse_descriptor_encode(const struct clickhouse_descriptor *d, uint8_t **buf, size_t *size)
 {
-	struct head h = { .magic = MAGIC,
-		.version = VERSION,
-		.encoder = d->encoder,
-		.serial = d->serial,
-		.token_lo = d->token_lo,
-		.token_hi = d->token_hi,
-		.rows = d->rows,
-		.streams = d->spans,
-		.table_len = (uint32_t)d->table_len };
+	struct head h = {.magic = MAGIC,
+	    .version = VERSION,
+	    .encoder = d->encoder,
+	    .serial = d->serial,
+	    .token_lo = d->token_lo,
+	    .token_hi = d->token_hi,
+	    .rows = d->rows,
+	    .streams = d->spans,
+	    .table_len = (uint32_t)d->table_len};
 	uint8_t *at;
 
-	*buf = grow(*buf, size,
-	    sizeof h + d->table_len + d->spans * (size_t)SPAN_LEN + d->runs * 20, 1);
+	*buf = grow(
+	    *buf, size, sizeof h + d->table_len + d->spans * (size_t)SPAN_LEN + d->runs * 20, 1);
 	memcpy(h.instance, d->instance, sizeof h.instance);
 	at = *buf + sizeof h;
 	if (d->table_len > 0)
@@ -219,7 +219,7 @@ get_span(struct clickhouse_descriptor *d, const uint8_t **at, const uint8_t *end
 		if (!get_number(at, end, &skip) || !get_number(at, end, &take) || take == 0 ||
 		    skip > UINT64_MAX / 4 || take > UINT64_MAX / 4 || seq > UINT64_MAX / 4)
 			return false;
-		d->run[d->runs++] = (struct clickhouse_run){ seq + skip, seq + skip + take };
+		d->run[d->runs++] = (struct clickhouse_run){seq + skip, seq + skip + take};
 		seq += skip + take;
 		d->rows += take;
 	}
@@ -258,11 +258,11 @@ clickhouse_descriptor_decode(struct clickhouse_descriptor *d, const uint8_t *at,
 
 /*---- On the disk */
 
-static const char *const names[2] = { "batch-0", "batch-1" };
+static const char *const names[2] = {"batch-0", "batch-1"};
 
 static int
-read_slot(struct clickhouse_descriptor_file *f, int i, struct clickhouse_descriptor *d,
-    bool *is_whole)
+read_slot(
+    struct clickhouse_descriptor_file *f, int i, struct clickhouse_descriptor *d, bool *is_whole)
 {
 	struct stat st;
 	ssize_t n;
@@ -281,10 +281,10 @@ read_slot(struct clickhouse_descriptor_file *f, int i, struct clickhouse_descrip
 }
 
 int
-clickhouse_descriptor_open(struct clickhouse_descriptor_file *f, int dirfd,
-    struct clickhouse_descriptor *d, bool *has_one)
+clickhouse_descriptor_open(
+    struct clickhouse_descriptor_file *f, int dirfd, struct clickhouse_descriptor *d, bool *has_one)
 {
-	uint64_t serial[2] = { 0, 0 };
+	uint64_t serial[2] = {0, 0};
 	bool is_whole = false;
 
 	memset(f, 0, sizeof *f);

@@ -44,7 +44,7 @@ struct clickhouse_run {
 struct clickhouse_span {
 	uint32_t stream;
 	uint64_t done_pos, done_seq; /* everything of the stream before is finished */
-	uint64_t from, to;	     /* positions; equal: none of this stream */
+	uint64_t from, to;           /* positions; equal: none of this stream */
 	uint32_t first_run, runs;
 };
 
@@ -66,14 +66,14 @@ struct clickhouse_descriptor {
 void clickhouse_descriptor_clear(struct clickhouse_descriptor *d); /* keeps its memory */
 void clickhouse_descriptor_free(struct clickhouse_descriptor *d);
 /* An event of the span last begun, by its sequence, ascending. */
-struct clickhouse_span *clickhouse_descriptor_span(struct clickhouse_descriptor *d,
-    uint32_t stream);
+struct clickhouse_span *clickhouse_descriptor_span(
+    struct clickhouse_descriptor *d, uint32_t stream);
 void clickhouse_descriptor_add(struct clickhouse_descriptor *d, uint64_t seq);
 void clickhouse_descriptor_table(struct clickhouse_descriptor *d, const char *text, size_t len);
 
 /* Into *buf (grown by realloc()); the length. */
-size_t clickhouse_descriptor_encode(const struct clickhouse_descriptor *d, uint8_t **buf,
-    size_t *size);
+size_t clickhouse_descriptor_encode(
+    const struct clickhouse_descriptor *d, uint8_t **buf, size_t *size);
 /* False: the bytes are not a whole descriptor.  Hostile bytes are refused, not believed. */
 bool clickhouse_descriptor_decode(struct clickhouse_descriptor *d, const uint8_t *at, size_t len);
 
@@ -90,8 +90,8 @@ int clickhouse_descriptor_open(struct clickhouse_descriptor_file *f, int dirfd,
     struct clickhouse_descriptor *d, bool *has_one);
 void clickhouse_descriptor_close(struct clickhouse_descriptor_file *f);
 /* Gives it the next serial; 0 when it is on the disk, -1 with errno. */
-int clickhouse_descriptor_write(struct clickhouse_descriptor_file *f,
-    struct clickhouse_descriptor *d);
+int clickhouse_descriptor_write(
+    struct clickhouse_descriptor_file *f, struct clickhouse_descriptor *d);
 /* The batch of the last write (or of open) is finished: not synced. */
 int clickhouse_descriptor_finish(struct clickhouse_descriptor_file *f);
 

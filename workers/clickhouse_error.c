@@ -15,58 +15,58 @@
 
 /* ErrorCodes.cpp of ClickHouse; the numbers never changed. */
 static const short data_codes[] = {
-	6,   /* CANNOT_PARSE_TEXT */
-	25,  /* CANNOT_PARSE_ESCAPE_SEQUENCE */
-	26,  /* CANNOT_PARSE_QUOTED_STRING */
-	27,  /* CANNOT_PARSE_INPUT_ASSERTION_FAILED */
-	32,  /* ATTEMPT_TO_READ_AFTER_EOF */
-	33,  /* CANNOT_READ_ALL_DATA */
-	38,  /* CANNOT_PARSE_DATE */
-	41,  /* CANNOT_PARSE_DATETIME */
-	53,  /* TYPE_MISMATCH */
-	69,  /* ARGUMENT_OUT_OF_BOUND */
-	70,  /* CANNOT_CONVERT_TYPE */
-	72,  /* CANNOT_PARSE_NUMBER */
-	117, /* INCORRECT_DATA */
-	128, /* TOO_LARGE_ARRAY_SIZE */
-	131, /* TOO_LARGE_STRING_SIZE */
-	153, /* ILLEGAL_DIVISION */
-	321, /* VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE */
-	349, /* CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN */
-	376, /* CANNOT_PARSE_UUID */
-	395, /* FUNCTION_THROW_IF_VALUE_IS_NON_ZERO */
-	407, /* DECIMAL_OVERFLOW */
-	467, /* CANNOT_PARSE_BOOL */
-	469, /* VIOLATED_CONSTRAINT */
+    6,   /* CANNOT_PARSE_TEXT */
+    25,  /* CANNOT_PARSE_ESCAPE_SEQUENCE */
+    26,  /* CANNOT_PARSE_QUOTED_STRING */
+    27,  /* CANNOT_PARSE_INPUT_ASSERTION_FAILED */
+    32,  /* ATTEMPT_TO_READ_AFTER_EOF */
+    33,  /* CANNOT_READ_ALL_DATA */
+    38,  /* CANNOT_PARSE_DATE */
+    41,  /* CANNOT_PARSE_DATETIME */
+    53,  /* TYPE_MISMATCH */
+    69,  /* ARGUMENT_OUT_OF_BOUND */
+    70,  /* CANNOT_CONVERT_TYPE */
+    72,  /* CANNOT_PARSE_NUMBER */
+    117, /* INCORRECT_DATA */
+    128, /* TOO_LARGE_ARRAY_SIZE */
+    131, /* TOO_LARGE_STRING_SIZE */
+    153, /* ILLEGAL_DIVISION */
+    321, /* VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE */
+    349, /* CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN */
+    376, /* CANNOT_PARSE_UUID */
+    395, /* FUNCTION_THROW_IF_VALUE_IS_NON_ZERO */
+    407, /* DECIMAL_OVERFLOW */
+    467, /* CANNOT_PARSE_BOOL */
+    469, /* VIOLATED_CONSTRAINT */
 };
 
 static const short setup_codes[] = {
-	10,  /* NOT_FOUND_COLUMN_IN_BLOCK */
-	16,  /* NO_SUCH_COLUMN_IN_TABLE */
-	20,  /* NUMBER_OF_COLUMNS_DOESNT_MATCH */
-	36,  /* BAD_ARGUMENTS */
-	43,  /* ILLEGAL_TYPE_OF_ARGUMENT */
-	44,  /* ILLEGAL_COLUMN */
-	46,  /* UNKNOWN_FUNCTION */
-	47,  /* UNKNOWN_IDENTIFIER */
-	48,  /* NOT_IMPLEMENTED */
-	50,  /* UNKNOWN_TYPE */
-	60,  /* UNKNOWN_TABLE */
-	62,  /* SYNTAX_ERROR */
-	73,  /* UNKNOWN_FORMAT */
-	80,  /* INCORRECT_QUERY */
-	81,  /* UNKNOWN_DATABASE */
-	89,  /* UNKNOWN_COMPRESSION_METHOD */
-	115, /* UNKNOWN_SETTING */
-	164, /* READONLY */
-	192, /* UNKNOWN_USER */
-	193, /* WRONG_PASSWORD */
-	194, /* REQUIRED_PASSWORD */
-	195, /* IP_ADDRESS_NOT_ALLOWED */
-	291, /* DATABASE_ACCESS_DENIED */
-	452, /* SETTING_CONSTRAINT_VIOLATION */
-	497, /* ACCESS_DENIED */
-	516, /* AUTHENTICATION_FAILED */
+    10,  /* NOT_FOUND_COLUMN_IN_BLOCK */
+    16,  /* NO_SUCH_COLUMN_IN_TABLE */
+    20,  /* NUMBER_OF_COLUMNS_DOESNT_MATCH */
+    36,  /* BAD_ARGUMENTS */
+    43,  /* ILLEGAL_TYPE_OF_ARGUMENT */
+    44,  /* ILLEGAL_COLUMN */
+    46,  /* UNKNOWN_FUNCTION */
+    47,  /* UNKNOWN_IDENTIFIER */
+    48,  /* NOT_IMPLEMENTED */
+    50,  /* UNKNOWN_TYPE */
+    60,  /* UNKNOWN_TABLE */
+    62,  /* SYNTAX_ERROR */
+    73,  /* UNKNOWN_FORMAT */
+    80,  /* INCORRECT_QUERY */
+    81,  /* UNKNOWN_DATABASE */
+    89,  /* UNKNOWN_COMPRESSION_METHOD */
+    115, /* UNKNOWN_SETTING */
+    164, /* READONLY */
+    192, /* UNKNOWN_USER */
+    193, /* WRONG_PASSWORD */
+    194, /* REQUIRED_PASSWORD */
+    195, /* IP_ADDRESS_NOT_ALLOWED */
+    291, /* DATABASE_ACCESS_DENIED */
+    452, /* SETTING_CONSTRAINT_VIOLATION */
+    497, /* ACCESS_DENIED */
+    516, /* AUTHENTICATION_FAILED */
 };
 
 static bool
@@ -124,7 +124,7 @@ clickhouse_error_of(long status, int code, struct bytes body)
 void
 clickhouse_error_text(struct bytes body, char *buf, size_t size)
 {
-	static const char *const ends[] = { ", e.what()", " (version ", "Stack trace", "\n" };
+	static const char *const ends[] = {", e.what()", " (version ", "Stack trace", "\n"};
 	size_t n = body.len;
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {

@@ -137,16 +137,16 @@ clickhouse_host_send(struct clickhouse *ch, enum clickhouse_call what, const cha
     const struct bytes *piece, size_t pieces, struct curl_slist *headers)
 {
 	const struct config_sink *cfg = ch->s->cfg;
-	struct curl_request q = { .url = url,
-		.headers = headers,
-		.body = piece,
-		.pieces = pieces,
-		.ca_file = cfg->ca_file,
-		.connect_timeout_ms = (long)cfg->connect_timeout_ms,
-		.timeout_ms = (long)cfg->timeout_ms,
-		.body_max = CLICKHOUSE_ANSWER_MAX,
-		.done = clickhouse_send_answered,
-		.ctx = ch };
+	struct curl_request q = {.url = url,
+	    .headers = headers,
+	    .body = piece,
+	    .pieces = pieces,
+	    .ca_file = cfg->ca_file,
+	    .connect_timeout_ms = (long)cfg->connect_timeout_ms,
+	    .timeout_ms = (long)cfg->timeout_ms,
+	    .body_max = CLICKHOUSE_ANSWER_MAX,
+	    .done = clickhouse_send_answered,
+	    .ctx = ch};
 
 	ch->call = curl_loop_send(ch->loop, &q);
 	if (ch->call == NULL) {
@@ -211,10 +211,10 @@ say_features(struct clickhouse *ch)
 	const struct clickhouse_host *h = clickhouse_host_at(ch);
 
 	log_line(LOG_LEVEL_INFO, "%s: ClickHouse %s: %s", h->url, h->has.version,
-	    !h->has.has_token	 ? "it knows no tokens: after a crash a batch may be there twice"
+	    !h->has.has_token     ? "it knows no tokens: after a crash a batch may be there twice"
 	    : h->has.keeps_tokens ? "inserts carry tokens, and the table remembers them"
-				   : "inserts carry tokens, but the table remembers none: set "
-				     "non_replicated_deduplication_window");
+				  : "inserts carry tokens, but the table remembers none: set "
+				    "non_replicated_deduplication_window");
 }
 
 static void
@@ -263,8 +263,8 @@ clickhouse_host_answered(struct clickhouse *ch, const struct curl_reply *r)
 		ask(ch, CLICKHOUSE_CREATE_TABLE);
 		return;
 	case CLICKHOUSE_CREATE_TABLE:
-		log_line(LOG_LEVEL_NOTICE, "table %s.%s made", ch->table->database,
-		    ch->table->name);
+		log_line(
+		    LOG_LEVEL_NOTICE, "table %s.%s made", ch->table->database, ch->table->name);
 		ch->query.len = 0;
 		clickhouse_table_probe(ch->sent != NULL ? ch->sent->table : ch->table, &ch->query);
 		ask(ch, CLICKHOUSE_PROBE);

@@ -18,11 +18,11 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define HEAD	   25 /* of a block */
-#define METHOD_LZ4 0x82
+#define HEAD        25 /* of a block */
+#define METHOD_LZ4  0x82
 #define METHOD_ZSTD 0x90
-#define ZSTD_LEVEL 1
-#define GZIP_LEVEL 1
+#define ZSTD_LEVEL  1
+#define GZIP_LEVEL  1
 
 struct clickhouse_pack {
 	uint8_t *out;
@@ -79,8 +79,8 @@ put_block(struct clickhouse_pack *p, enum config_compression how, const uint8_t 
 		return false;
 	head = p->out + p->len;
 	if (is_lz4) {
-		n = (size_t)LZ4_compress_default((const char *)at, (char *)head + HEAD, (int)len,
-		    (int)most);
+		n = (size_t)LZ4_compress_default(
+		    (const char *)at, (char *)head + HEAD, (int)len, (int)most);
 	} else {
 		if (p->zstd == NULL && (p->zstd = ZSTD_createCCtx()) == NULL)
 			return false;
@@ -135,7 +135,7 @@ pack_blocks(struct clickhouse_pack *p, enum config_compression how, const struct
 static bool
 pack_gzip(struct clickhouse_pack *p, const struct bytes *piece, size_t pieces)
 {
-	z_stream z = { 0 };
+	z_stream z = {0};
 	int rc = Z_OK;
 	bool is_good = false;
 
@@ -148,8 +148,8 @@ pack_gzip(struct clickhouse_pack *p, const struct bytes *piece, size_t pieces)
 			if (!reserve(p, 64 * 1024))
 				goto out;
 			z.next_out = p->out + p->len;
-			z.avail_out = (uInt)(p->size - p->len > UINT32_MAX ? UINT32_MAX
-									   : p->size - p->len);
+			z.avail_out =
+			    (uInt)(p->size - p->len > UINT32_MAX ? UINT32_MAX : p->size - p->len);
 			rc = deflate(&z, i < pieces ? Z_NO_FLUSH : Z_FINISH);
 			p->len = (size_t)(z.next_out - p->out);
 		} while (z.avail_out == 0);

@@ -32,10 +32,10 @@
 #include "workers/curl_loop.h"
 #include "workers/sink.h"
 
-#define CLICKHOUSE_HOSTS_MAX	  CONFIG_LIST_MAX
-#define CLICKHOUSE_STAY_TRIES	  3 /* with a server that may have what we sent */
-#define CLICKHOUSE_ROW_MAX	  (128u << 20)
-#define CLICKHOUSE_ANSWER_MAX	  (512u * 1024)
+#define CLICKHOUSE_HOSTS_MAX  CONFIG_LIST_MAX
+#define CLICKHOUSE_STAY_TRIES 3 /* with a server that may have what we sent */
+#define CLICKHOUSE_ROW_MAX    (128u << 20)
+#define CLICKHOUSE_ANSWER_MAX (512u * 1024)
 
 struct clickhouse_row {
 	uint64_t ticket, pos, end, seq;
@@ -61,7 +61,7 @@ struct clickhouse_batch {
 	uint32_t parts, parts_max, part_at;
 	uint64_t token_lo, token_hi;
 	bool is_replay;
-	bool is_again;	 /* of a predecessor */
+	bool is_again;   /* of a predecessor */
 	bool is_swallow; /* it had finished it: nothing is sent */
 	uint32_t sent_inserts, bad_rows;
 	uint64_t sealed_ns;
@@ -88,9 +88,9 @@ struct clickhouse_again {
 	bool is_on;
 	struct clickhouse_descriptor what;
 	struct clickhouse_table *table;
-	size_t run_at;	   /* the run the next event may be in */
+	size_t run_at; /* the run the next event may be in */
 	uint32_t span_at;
-	uint64_t rows_seen; /* held by it and met again */
+	uint64_t rows_seen;  /* held by it and met again */
 	unsigned idle_ticks; /* since the last event of it */
 };
 
@@ -103,9 +103,9 @@ struct clickhouse {
 
 	struct clickhouse_table *table;
 	struct clickhouse_batch batch[2];
-	struct clickhouse_batch *gather; /* never NULL */
-	struct clickhouse_batch *sent;	 /* NULL: nothing in flight */
-	bool is_due; /* gather is to be sent */
+	struct clickhouse_batch *gather;         /* never NULL */
+	struct clickhouse_batch *sent;           /* NULL: nothing in flight */
+	bool is_due;                             /* gather is to be sent */
 	uint64_t finished_to[SINK_PART_STREAMS]; /* by the last batch of the stream; 0: none */
 
 	struct clickhouse_descriptor_file file;
@@ -130,7 +130,7 @@ struct clickhouse {
 	size_t body_len;   /* before packing */
 	struct clickhouse_pack *pack;
 	struct text_out url, query;
-	char why[160];	/* of the last refusal */
+	char why[160];  /* of the last refusal */
 	char told[256]; /* what was said of the table */
 	uint64_t inserts, refused, again_batches;
 };
@@ -143,8 +143,8 @@ enum clickhouse_add { CLICKHOUSE_ADDED = 0, CLICKHOUSE_NO_ROOM, CLICKHOUSE_REFUS
 enum clickhouse_add clickhouse_batch_add(struct clickhouse *ch, struct clickhouse_batch *b,
     const struct sink_event *e, size_t limit, struct rowbinary_fault *fault);
 /* Order, parts, and the token from what it holds; fills d (but for serial and cursors). */
-void clickhouse_batch_seal(struct clickhouse *ch, struct clickhouse_batch *b,
-    struct clickhouse_descriptor *d);
+void clickhouse_batch_seal(
+    struct clickhouse *ch, struct clickhouse_batch *b, struct clickhouse_descriptor *d);
 /* Pieces of order[from, to) into ch->piece; how many, and their bytes. */
 size_t clickhouse_batch_pieces(struct clickhouse *ch, const struct clickhouse_batch *b,
     uint32_t from, uint32_t to, size_t *len);

@@ -32,7 +32,7 @@
 static void
 note_cursors(struct clickhouse *ch, struct clickhouse_descriptor *d)
 {
-	bool is_in[SINK_PART_STREAMS] = { false };
+	bool is_in[SINK_PART_STREAMS] = {false};
 
 	for (uint32_t i = 0; i < d->spans; i++) {
 		struct clickhouse_span *s = &d->span[i];
@@ -216,8 +216,8 @@ next_range(struct clickhouse *ch, struct clickhouse_range *r)
 
 	while (b->part_at < b->parts) {
 		if (!ch->has_bisect) {
-			clickhouse_bisect_begin(&ch->bisect, b->part[b->part_at].from,
-			    b->part[b->part_at].to);
+			clickhouse_bisect_begin(
+			    &ch->bisect, b->part[b->part_at].from, b->part[b->part_at].to);
 			ch->has_bisect = true;
 		}
 		if (clickhouse_bisect_next(&ch->bisect, r))
@@ -263,7 +263,7 @@ clickhouse_send_go(struct clickhouse *ch)
 static void
 inserted(struct clickhouse *ch)
 {
-	struct clickhouse_range r = { 0, 0 };
+	struct clickhouse_range r = {0, 0};
 
 	CRASHPOINT("clickhouse-answered");
 	(void)clickhouse_bisect_next(&ch->bisect, &r);
@@ -282,7 +282,7 @@ static void
 refused(struct clickhouse *ch, const struct curl_reply *r)
 {
 	struct clickhouse_batch *b = ch->sent;
-	struct clickhouse_range range = { 0, 0 };
+	struct clickhouse_range range = {0, 0};
 	char words[WORDS_SIZE];
 
 	(void)clickhouse_host_words(r, words, sizeof words);
@@ -310,8 +310,8 @@ static void
 failed(struct clickhouse *ch, const struct curl_reply *r)
 {
 	struct clickhouse_host *h = clickhouse_host_at(ch);
-	bool may_be_there = ch->calling == CLICKHOUSE_INSERT && r->may_have_arrived &&
-	    r->status == 0;
+	bool may_be_there =
+	    ch->calling == CLICKHOUSE_INSERT && r->may_have_arrived && r->status == 0;
 	char words[WORDS_SIZE];
 
 	(void)clickhouse_host_words(r, words, sizeof words);
@@ -321,7 +321,8 @@ failed(struct clickhouse *ch, const struct curl_reply *r)
 	if (may_be_there && ++ch->stayed < CLICKHOUSE_STAY_TRIES)
 		goto told;
 	if (ch->hosts > 1 && clickhouse_host_next(ch)) {
-		worker_error(ch->s->worker, "%s: %s: on to %s", h->url, words, ch->host[ch->at].url);
+		worker_error(
+		    ch->s->worker, "%s: %s: on to %s", h->url, words, ch->host[ch->at].url);
 		return;
 	}
 told:
@@ -333,11 +334,10 @@ told:
 static void
 handle(struct clickhouse *ch, const struct curl_reply *r)
 {
-	int code = clickhouse_error_code(curl_loop_header(r, "X-ClickHouse-Exception-Code"),
-	    r->body);
-	enum clickhouse_error what = r->status == 0
-	    ? CLICKHOUSE_ERROR_LOAD
-	    : clickhouse_error_of(r->status, code, r->body);
+	int code =
+	    clickhouse_error_code(curl_loop_header(r, "X-ClickHouse-Exception-Code"), r->body);
+	enum clickhouse_error what =
+	    r->status == 0 ? CLICKHOUSE_ERROR_LOAD : clickhouse_error_of(r->status, code, r->body);
 	char words[WORDS_SIZE];
 
 	/* What nobody can name, for so long: then it is the rows. */

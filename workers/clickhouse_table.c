@@ -19,10 +19,10 @@
 
 #define TEXT_MAX (256u * 1024)
 
-static const char *const partition_word[] = { [CONFIG_PARTITION_NONE] = "none",
-	[CONFIG_PARTITION_HOUR] = "hour",
-	[CONFIG_PARTITION_DAY] = "day",
-	[CONFIG_PARTITION_MONTH] = "month" };
+static const char *const partition_word[] = {[CONFIG_PARTITION_NONE] = "none",
+    [CONFIG_PARTITION_HOUR] = "hour",
+    [CONFIG_PARTITION_DAY] = "day",
+    [CONFIG_PARTITION_MONTH] = "month"};
 
 /*---- Making one */
 
@@ -48,12 +48,12 @@ write_text(struct clickhouse_table *t)
 static const char *
 source_word(const struct column *c)
 {
-	static const char *const word[] = { [COLUMN_RECEIPT] = "receipt",
-		[COLUMN_RECEIVED] = "received",
-		[COLUMN_EVENT_KEY] = "event-key",
-		[COLUMN_STREAM] = "stream",
-		[COLUMN_POSITION] = "position",
-		[COLUMN_BODY] = "body" };
+	static const char *const word[] = {[COLUMN_RECEIPT] = "receipt",
+	    [COLUMN_RECEIVED] = "received",
+	    [COLUMN_EVENT_KEY] = "event-key",
+	    [COLUMN_STREAM] = "stream",
+	    [COLUMN_POSITION] = "position",
+	    [COLUMN_BODY] = "body"};
 
 	return c->source == COLUMN_POINTER ? (c->pointer[0] == '\0' ? "body" : c->pointer)
 					   : word[c->source];
@@ -110,8 +110,8 @@ read_line(struct clickhouse_table *t, const char *at, const char *end)
 		return false;
 	if (strcmp(key, "table") == 0) {
 		return snprintf(t->database, sizeof t->database, "%s", a) <
-		    (int)sizeof t->database &&
-		    snprintf(t->name, sizeof t->name, "%s", b) < (int)sizeof t->name;
+			   (int)sizeof t->database &&
+		       snprintf(t->name, sizeof t->name, "%s", b) < (int)sizeof t->name;
 	}
 	if (strcmp(key, "partition") == 0) {
 		for (size_t i = 0; i < sizeof(partition_word) / sizeof(partition_word[0]); i++)
@@ -121,8 +121,7 @@ read_line(struct clickhouse_table *t, const char *at, const char *end)
 			}
 		return false;
 	}
-	return strcmp(key, "column") == 0 &&
-	    rowbinary_add(t->rows, a, b, c, why, sizeof why) == 0;
+	return strcmp(key, "column") == 0 && rowbinary_add(t->rows, a, b, c, why, sizeof why) == 0;
 }
 
 struct clickhouse_table *
@@ -209,8 +208,7 @@ clickhouse_table_url_encode(struct text_out *out, const char *text)
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
 
 	for (; *text != '\0'; text++)
-		text_add(out, strchr(plain, *text) != NULL ? "%c" : "%%%02X",
-		    (unsigned char)*text);
+		text_add(out, strchr(plain, *text) != NULL ? "%c" : "%%%02X", (unsigned char)*text);
 }
 
 static void
@@ -258,9 +256,9 @@ static void
 add_partition(const struct clickhouse_table *t, struct text_out *out)
 {
 	const struct rowbinary_column *c = column_from(t, "/timestamp");
-	static const char *const function[] = { [CONFIG_PARTITION_HOUR] = "toStartOfHour",
-		[CONFIG_PARTITION_DAY] = "toYYYYMMDD",
-		[CONFIG_PARTITION_MONTH] = "toYYYYMM" };
+	static const char *const function[] = {[CONFIG_PARTITION_HOUR] = "toStartOfHour",
+	    [CONFIG_PARTITION_DAY] = "toYYYYMMDD",
+	    [CONFIG_PARTITION_MONTH] = "toYYYYMM"};
 
 	if (t->partition == CONFIG_PARTITION_NONE || c == NULL)
 		return;
@@ -292,8 +290,8 @@ add_partition(const struct clickhouse_table *t, struct text_out *out)
 static void
 add_order(const struct clickhouse_table *t, struct text_out *out)
 {
-	const struct rowbinary_column *by[2] = { column_from(t, "/eventType"),
-		column_from(t, "/timestamp") };
+	const struct rowbinary_column *by[2] = {
+	    column_from(t, "/eventType"), column_from(t, "/timestamp")};
 	int n = 0;
 
 	if (by[0] == NULL || by[1] == NULL) {
@@ -317,8 +315,8 @@ add_order(const struct clickhouse_table *t, struct text_out *out)
 }
 
 void
-clickhouse_table_create(const struct clickhouse_table *t, const struct clickhouse_features *f,
-    struct text_out *out)
+clickhouse_table_create(
+    const struct clickhouse_table *t, const struct clickhouse_features *f, struct text_out *out)
 {
 	bool is_old = f != NULL && !f->has_async;
 	char type[ROWBINARY_TYPE_SIZE];
@@ -427,8 +425,8 @@ check_line(const struct clickhouse_table *t, const char *at, const char *end,
 	} else if (strcmp(key, "setting") == 0) {
 		f->has_async = f->has_async || strcmp(a, "async_insert") == 0;
 		f->has_token = f->has_token || strcmp(a, "insert_deduplication_token") == 0;
-		f->has_window = f->has_window ||
-		    strcmp(a, "non_replicated_deduplication_window") == 0;
+		f->has_window =
+		    f->has_window || strcmp(a, "non_replicated_deduplication_window") == 0;
 		f->has_native = f->has_native || strncmp(a, "http_native_compression", 23) == 0;
 	}
 }
@@ -437,7 +435,7 @@ int
 clickhouse_table_check(const struct clickhouse_table *t, struct bytes answer,
     struct clickhouse_features *f, struct text_out *differences)
 {
-	bool is_there[ROWBINARY_COLUMNS_MAX] = { false };
+	bool is_there[ROWBINARY_COLUMNS_MAX] = {false};
 	const char *at = (const char *)answer.ptr, *end = at + answer.len;
 	size_t before = differences->len;
 

@@ -33,8 +33,8 @@ struct clickhouse_table {
 };
 
 /* NULL with a sentence in why. */
-struct clickhouse_table *clickhouse_table_from_config(const struct config_sink *cfg, char *why,
-    size_t size);
+struct clickhouse_table *clickhouse_table_from_config(
+    const struct config_sink *cfg, char *why, size_t size);
 struct clickhouse_table *clickhouse_table_from_text(const char *text, size_t len);
 void clickhouse_table_free(struct clickhouse_table *t);
 
@@ -49,13 +49,13 @@ void clickhouse_table_probe(const struct clickhouse_table *t, struct text_out *o
 /* What the server is known to have. */
 struct clickhouse_features {
 	char version[32];
-	bool has_async;	 /* setting async_insert */
-	bool has_token;	 /* setting insert_deduplication_token */
+	bool has_async;  /* setting async_insert */
+	bool has_token;  /* setting insert_deduplication_token */
 	bool has_native; /* compressed blocks, without a checksum over them */
 	bool has_window; /* tables may remember inserts: non_replicated_deduplication_window */
 	bool has_table;
 	bool keeps_tokens; /* the table does */
-	size_t columns;	   /* of the table */
+	size_t columns;    /* of the table */
 };
 
 /*
@@ -67,8 +67,8 @@ int clickhouse_table_check(const struct clickhouse_table *t, struct bytes answer
 
 void clickhouse_table_create_database(const struct clickhouse_table *t, struct text_out *out);
 /* For a server with these features; NULL: a current one. */
-void clickhouse_table_create(const struct clickhouse_table *t, const struct clickhouse_features *f,
-    struct text_out *out);
+void clickhouse_table_create(
+    const struct clickhouse_table *t, const struct clickhouse_features *f, struct text_out *out);
 
 /* `name`, with what needs it escaped. */
 void clickhouse_table_quote(struct text_out *out, const char *name);

@@ -48,7 +48,7 @@ cpu_us(void)
 
 	(void)getrusage(RUSAGE_SELF, &r);
 	return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1e6 +
-	    (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+	       (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 }
 
 static char *
@@ -84,7 +84,7 @@ slice(const struct event *e, struct event_place p)
 static void
 make_rows(struct rows *r, const char *all, size_t len, double *us)
 {
-	const struct event_limits limits = { .body_max = EVENT_MAX, .depth_max = 32 };
+	const struct event_limits limits = {.body_max = EVENT_MAX, .depth_max = 32};
 	struct event_reader *reader = event_reader_new(&limits);
 	struct rowbinary *rb = rowbinary_new();
 	const char *at = all, *end = all + len;
@@ -102,16 +102,16 @@ make_rows(struct rows *r, const char *all, size_t len, double *us)
 		const char *nl = memchr(at, '\n', (size_t)(end - at));
 		struct event e;
 
-		if (nl == NULL || event_read(reader, bytes_of(at, (size_t)(nl - at)), &e, NULL) !=
-			EVENT_OK)
+		if (nl == NULL ||
+		    event_read(reader, bytes_of(at, (size_t)(nl - at)), &e, NULL) != EVENT_OK)
 			fatal("line %zu is no event", r->n + 1);
-		list[r->n] = (struct rowbinary_event){ .body = e.body,
-			.user_id = slice(&e, e.user_id),
-			.event_type = slice(&e, e.event_type),
-			.timestamp = slice(&e, e.timestamp),
-			.metadata = slice(&e, e.metadata),
-			.event_ms = e.timestamp_ms,
-			.instance = "" };
+		list[r->n] = (struct rowbinary_event){.body = e.body,
+		    .user_id = slice(&e, e.user_id),
+		    .event_type = slice(&e, e.event_type),
+		    .timestamp = slice(&e, e.timestamp),
+		    .metadata = slice(&e, e.metadata),
+		    .event_ms = e.timestamp_ms,
+		    .instance = ""};
 		at = nl + 1;
 	}
 	start = clock_mono_ns();
@@ -163,7 +163,7 @@ insert_all(CURL *c, const struct rows *r, size_t batch, enum config_compression 
 int
 main(int argc, char **argv)
 {
-	struct rows rows = { 0 };
+	struct rows rows = {0};
 	enum config_compression how = CONFIG_COMPRESSION_NONE;
 	struct curl_slist *headers;
 	char url[1024];

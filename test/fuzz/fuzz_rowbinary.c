@@ -24,19 +24,18 @@
 #include "workers/clickhouse_descriptor.h"
 
 #define PADDING 64
-#define TYPES	22
+#define TYPES   22
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const struct {
 	const char *name;
 	size_t len; /* 0: by its value */
-} types[TYPES] = { { "String", 0 }, { "FixedString(9)", 9 }, { "FixedString(1000)", 1000 },
-	{ "Int8", 1 }, { "Int16", 2 }, { "Int32", 4 }, { "Int64", 8 }, { "UInt8", 1 },
-	{ "UInt16", 2 }, { "UInt32", 4 }, { "UInt64", 8 }, { "Float32", 4 }, { "Float64", 8 },
-	{ "Bool", 1 }, { "Date", 2 }, { "DateTime", 4 }, { "DateTime64(0)", 8 },
-	{ "DateTime64(9)", 8 }, { "UUID", 16 }, { "LowCardinality(String)", 0 },
-	{ "Nullable(String)", 0 }, { "Nullable(UInt32)", 0 } };
+} types[TYPES] = {{"String", 0}, {"FixedString(9)", 9}, {"FixedString(1000)", 1000}, {"Int8", 1},
+    {"Int16", 2}, {"Int32", 4}, {"Int64", 8}, {"UInt8", 1}, {"UInt16", 2}, {"UInt32", 4},
+    {"UInt64", 8}, {"Float32", 4}, {"Float64", 8}, {"Bool", 1}, {"Date", 2}, {"DateTime", 4},
+    {"DateTime64(0)", 8}, {"DateTime64(9)", 8}, {"UUID", 16}, {"LowCardinality(String)", 0},
+    {"Nullable(String)", 0}, {"Nullable(UInt32)", 0}};
 static struct rowbinary *rows[2][TYPES];
 
 #define check(x)                                                                                   \
@@ -50,14 +49,14 @@ static struct rowbinary *rows[2][TYPES];
 static void
 make_rows(void)
 {
-	static const char *const from[2] = { "/metadata", "/metadata/a" };
+	static const char *const from[2] = {"/metadata", "/metadata/a"};
 	char why[256];
 
 	for (int k = 0; k < 2; k++)
 		for (int i = 0; i < TYPES; i++) {
 			rows[k][i] = rowbinary_new();
-			check(rowbinary_add(rows[k][i], "c", types[i].name, from[k], why,
-				  sizeof why) == 0);
+			check(rowbinary_add(
+				  rows[k][i], "c", types[i].name, from[k], why, sizeof why) == 0);
 		}
 }
 
@@ -67,7 +66,7 @@ check_row(struct rowbinary *rb, const struct rowbinary_event *e, size_t want, si
 	static uint8_t room[1 << 20];
 	uint8_t *tight = malloc(size + 1), *wide = room;
 	size_t n = 0, m = 0;
-	struct rowbinary_fault fault = { 0 };
+	struct rowbinary_fault fault = {0};
 	enum rowbinary_result r, w;
 
 	check(tight != NULL);
@@ -100,7 +99,7 @@ check_descriptor(const uint8_t *data, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct rowbinary_event e = { .event_ms = 1, .instance = "01234567" };
+	struct rowbinary_event e = {.event_ms = 1, .instance = "01234567"};
 	uint8_t *copy;
 	int k;
 

@@ -339,6 +339,31 @@ def exactly_once_with_tokens():
         expect(got, (n, n))
 
 
+def columns_change_between_insert_and_answer():
+    """The insert happened, nobody heard of it, and the next start has other columns."""
+    with servers.Chdb() as c, servers.Proxy(c.port) as x, \
+            place(x, "    compression none\n") as p:
+        post(p, [event(i) for i in range(50)])
+        wait_row(p, (50, 0, 0))
+        x.tell("delay 20000")
+        post(p, [event(i) for i in range(50, 100)])
+        wait_for(lambda: count(c) == "100", "the insert to happen")
+        p.kill_all()
+        x.tell("cut")
+        x.tell("pass")
+        p.options["sections"] = section(x, "    compression none\n    column userId String from "
+                                           "/userId\n    column timestamp UInt64 from /timestamp\n"
+                                           "    match-type other\n")
+        p.write()
+        p.start()
+        log_has(p, "a batch of 50 rows was sent and not answered: it goes again")
+        post(p, [event(i, kind="other") for i in range(100, 110)] + [event(110)])
+        wait_row(p, (110, 0, 1))
+        expect(count(c, what="count(), uniqExact(timestamp), countIf(eventType = '')"),
+               "110\t110\t10")
+        assert "there twice" not in open(p.log).read()
+
+
 def timed(run):
     def wrapped(name, *args):
         began = time.monotonic()
@@ -368,6 +393,8 @@ def main():
     s.run("wrong_password_keeps_the_events", wrong_password)
     s.run("server_killed_and_restarted_under_load", server_killed_and_restarted)
     s.run("exactly_once_where_the_server_knows_tokens", exactly_once_with_tokens)
+    s.run("batch_is_finished_with_the_columns_it_began_with",
+          columns_change_between_insert_and_answer)
     s.end()
 
 

@@ -37,29 +37,28 @@ static const struct {
 	int code;
 	enum clickhouse_error what;
 } answers[] = {
-	{ 200, NULL, "", 0, CLICKHOUSE_ERROR_NONE },
-	{ 200, NULL, "Ok.\n", 0, CLICKHOUSE_ERROR_NONE },
-	{ 200, NULL, "Code: 241, e.displayText() = DB::Exception: Memory", 241,
-	    CLICKHOUSE_ERROR_LOAD },
-	{ 500, NULL, "Code: 33, e.displayText() = DB::Exception: Cannot read all data", 33,
-	    CLICKHOUSE_ERROR_DATA },
-	{ 400, "117", "Code: 117. DB::Exception: x", 117, CLICKHOUSE_ERROR_DATA },
-	{ 404, NULL, "Code: 60, e.displayText() = DB::Exception: Table x doesn't exist.", 60,
-	    CLICKHOUSE_ERROR_SETUP },
-	{ 404, "81", "", 81, CLICKHOUSE_ERROR_SETUP },
-	{ 401, NULL, "Code: 194, e.displayText() = DB::Exception: Password required", 194,
-	    CLICKHOUSE_ERROR_SETUP },
-	{ 403, "516", "x", 516, CLICKHOUSE_ERROR_SETUP },
-	{ 403, "497", "x", 497, CLICKHOUSE_ERROR_SETUP },
-	{ 500, "16", "x", 16, CLICKHOUSE_ERROR_SETUP },
-	{ 500, "252", "Too many parts", 252, CLICKHOUSE_ERROR_LOAD },
-	{ 500, "202", "x", 202, CLICKHOUSE_ERROR_LOAD },
-	{ 500, "31337", "nobody knows", 31337, CLICKHOUSE_ERROR_LOAD },
-	{ 502, NULL, "<html>bad gateway</html>", 0, CLICKHOUSE_ERROR_LOAD },
-	{ 429, NULL, "", 0, CLICKHOUSE_ERROR_LOAD },
-	{ 413, NULL, "too large", 0, CLICKHOUSE_ERROR_DATA },
-	{ 404, NULL, "nothing here", 0, CLICKHOUSE_ERROR_SETUP },
-	{ 302, NULL, "", 0, CLICKHOUSE_ERROR_SETUP },
+    {200, NULL, "", 0, CLICKHOUSE_ERROR_NONE},
+    {200, NULL, "Ok.\n", 0, CLICKHOUSE_ERROR_NONE},
+    {200, NULL, "Code: 241, e.displayText() = DB::Exception: Memory", 241, CLICKHOUSE_ERROR_LOAD},
+    {500, NULL, "Code: 33, e.displayText() = DB::Exception: Cannot read all data", 33,
+	CLICKHOUSE_ERROR_DATA},
+    {400, "117", "Code: 117. DB::Exception: x", 117, CLICKHOUSE_ERROR_DATA},
+    {404, NULL, "Code: 60, e.displayText() = DB::Exception: Table x doesn't exist.", 60,
+	CLICKHOUSE_ERROR_SETUP},
+    {404, "81", "", 81, CLICKHOUSE_ERROR_SETUP},
+    {401, NULL, "Code: 194, e.displayText() = DB::Exception: Password required", 194,
+	CLICKHOUSE_ERROR_SETUP},
+    {403, "516", "x", 516, CLICKHOUSE_ERROR_SETUP},
+    {403, "497", "x", 497, CLICKHOUSE_ERROR_SETUP},
+    {500, "16", "x", 16, CLICKHOUSE_ERROR_SETUP},
+    {500, "252", "Too many parts", 252, CLICKHOUSE_ERROR_LOAD},
+    {500, "202", "x", 202, CLICKHOUSE_ERROR_LOAD},
+    {500, "31337", "nobody knows", 31337, CLICKHOUSE_ERROR_LOAD},
+    {502, NULL, "<html>bad gateway</html>", 0, CLICKHOUSE_ERROR_LOAD},
+    {429, NULL, "", 0, CLICKHOUSE_ERROR_LOAD},
+    {413, NULL, "too large", 0, CLICKHOUSE_ERROR_DATA},
+    {404, NULL, "nothing here", 0, CLICKHOUSE_ERROR_SETUP},
+    {302, NULL, "", 0, CLICKHOUSE_ERROR_SETUP},
 };
 
 START_TEST(answer_means_this)
@@ -76,8 +75,8 @@ START_TEST(words_are_one_line_without_the_tail)
 {
 	char text[64];
 
-	clickhouse_error_text(BYTES_LIT("Code: 6. DB::Exception: bad\tvalue (version 24.1)\nx"),
-	    text, sizeof text);
+	clickhouse_error_text(
+	    BYTES_LIT("Code: 6. DB::Exception: bad\tvalue (version 24.1)\nx"), text, sizeof text);
 	ck_assert_str_eq(text, "Code: 6. DB::Exception: bad value");
 	clickhouse_error_text(BYTES_LIT("abcdefgh"), text, 5);
 	ck_assert_str_eq(text, "abcd");
@@ -100,7 +99,7 @@ log2_up(uint32_t n)
 
 START_TEST(bad_rows_are_found_with_few_inserts)
 {
-	static const uint32_t sizes[] = { 1, 2, 3, 7, 1000, 1024, 50000 };
+	static const uint32_t sizes[] = {1, 2, 3, 7, 1000, 1024, 50000};
 	static bool is_bad[50000];
 	size_t wrong = 0;
 
@@ -169,11 +168,11 @@ static bool
 is_same(const struct clickhouse_descriptor *a, const struct clickhouse_descriptor *b)
 {
 	return a->rows == b->rows && a->spans == b->spans && a->runs == b->runs &&
-	    a->table_len == b->table_len && memcmp(a->table, b->table, a->table_len) == 0 &&
-	    a->token_lo == b->token_lo && a->token_hi == b->token_hi &&
-	    memcmp(a->span, b->span, a->spans * sizeof a->span[0]) == 0 &&
-	    memcmp(a->run, b->run, a->runs * sizeof a->run[0]) == 0 &&
-	    memcmp(a->instance, b->instance, 16) == 0;
+	       a->table_len == b->table_len && memcmp(a->table, b->table, a->table_len) == 0 &&
+	       a->token_lo == b->token_lo && a->token_hi == b->token_hi &&
+	       memcmp(a->span, b->span, a->spans * sizeof a->span[0]) == 0 &&
+	       memcmp(a->run, b->run, a->runs * sizeof a->run[0]) == 0 &&
+	       memcmp(a->instance, b->instance, 16) == 0;
 }
 
 START_TEST(descriptor_read_is_the_one_written_and_torn_is_none)
@@ -239,10 +238,11 @@ END_TEST
 static struct clickhouse_table *
 a_table(void)
 {
-	static const char text[] = "table\tdb\tt`x\npartition\tday\ncolumn\tuserId\tString\t/userId\n"
-				   "column\teventType\tLowCardinality(String)\t/eventType\n"
-				   "column\tts\tUInt64\t/timestamp\n"
-				   "column\tok\tNullable(Bool)\t/metadata/ok\n";
+	static const char text[] =
+	    "table\tdb\tt`x\npartition\tday\ncolumn\tuserId\tString\t/userId\n"
+	    "column\teventType\tLowCardinality(String)\t/eventType\n"
+	    "column\tts\tUInt64\t/timestamp\n"
+	    "column\tok\tNullable(Bool)\t/metadata/ok\n";
 	struct clickhouse_table *t = clickhouse_table_from_text(text, sizeof text - 1);
 
 	ck_assert_ptr_nonnull(t);
@@ -253,7 +253,7 @@ a_table(void)
 START_TEST(sql_is_made_from_columns)
 {
 	struct clickhouse_table *t = a_table();
-	struct clickhouse_features old = { 0 };
+	struct clickhouse_features old = {0};
 	struct text_out out;
 
 	text_init(&out, 65536);
@@ -264,7 +264,8 @@ START_TEST(sql_is_made_from_columns)
 	clickhouse_table_create(t, NULL, &out);
 	ck_assert_str_eq(out.buf,
 	    "CREATE TABLE IF NOT EXISTS `db`.`t\\`x`\n(\n    `userId` String,\n"
-	    "    `eventType` LowCardinality(String),\n    `ts` UInt64,\n    `ok` Nullable(Bool)\n)\n"
+	    "    `eventType` LowCardinality(String),\n    `ts` UInt64,\n    `ok` "
+	    "Nullable(Bool)\n)\n"
 	    "ENGINE = MergeTree\nPARTITION BY toYYYYMMDD(toDateTime(intDiv(`ts`, 1000), 'UTC'))\n"
 	    "ORDER BY (`eventType`, `ts`)\nSETTINGS non_replicated_deduplication_window = 1000");
 	out.len = 0;
@@ -283,16 +284,16 @@ END_TEST
 static const struct {
 	const char *answer, *differences;
 } probes[] = {
-	{ "version\t18.16.1\n", "" },
-	{ "version\t1\ncolumn\tuserId\tString\t\ncolumn\teventType\tString\t\ncolumn\tts\tUInt64\t\n"
-	  "column\tok\tNullable(UInt8)\t\ncolumn\tmore\tArray(String)\tDEFAULT\n",
-	    "" },
-	{ "column\tuserId\tString\t\ncolumn\teventType\tString\t\ncolumn\tts\tUInt32\t\n",
-	    "column ts is UInt32 there and UInt64 here\ncolumn ok is not there\n" },
-	{ "column\tuserId\tNullable(String)\t\ncolumn\teventType\tString\tMATERIALIZED\n"
-	  "column\tts\tUInt64\t\ncolumn\tok\tNullable(Bool)\t\n",
-	    "column userId is Nullable(String) there and String here\n"
-	    "column eventType is MATERIALIZED there: nothing can be inserted into it\n" },
+    {"version\t18.16.1\n", ""},
+    {"version\t1\ncolumn\tuserId\tString\t\ncolumn\teventType\tString\t\ncolumn\tts\tUInt64\t\n"
+     "column\tok\tNullable(UInt8)\t\ncolumn\tmore\tArray(String)\tDEFAULT\n",
+	""},
+    {"column\tuserId\tString\t\ncolumn\teventType\tString\t\ncolumn\tts\tUInt32\t\n",
+	"column ts is UInt32 there and UInt64 here\ncolumn ok is not there\n"},
+    {"column\tuserId\tNullable(String)\t\ncolumn\teventType\tString\tMATERIALIZED\n"
+     "column\tts\tUInt64\t\ncolumn\tok\tNullable(Bool)\t\n",
+	"column userId is Nullable(String) there and String here\n"
+	"column eventType is MATERIALIZED there: nothing can be inserted into it\n"},
 };
 
 START_TEST(table_that_differs_is_told_column_by_column)
@@ -327,7 +328,8 @@ START_TEST(features_are_what_the_server_lists)
 	ck_assert(f.has_async && f.has_token && f.has_window && f.has_table && f.keeps_tokens);
 	ck_assert(!f.has_native);
 	(void)clickhouse_table_check(t,
-	    BYTES_LIT("table\tMergeTree SETTINGS non_replicated_deduplication_window = 0\n"), &f, &out);
+	    BYTES_LIT("table\tMergeTree SETTINGS non_replicated_deduplication_window = 0\n"), &f,
+	    &out);
 	ck_assert(!f.keeps_tokens);
 	(void)clickhouse_table_check(t, BYTES_LIT("table\tReplicatedMergeTree(x)\n"), &f, &out);
 	ck_assert(f.keeps_tokens);
@@ -341,13 +343,16 @@ START_TEST(spans_are_those_of_utc)
 	const int64_t last_of_may = INT64_C(1433116799999), first_of_june = last_of_may + 1;
 
 	ck_assert_int_eq(clickhouse_table_span(CONFIG_PARTITION_MONTH, first_of_june) -
-		clickhouse_table_span(CONFIG_PARTITION_MONTH, last_of_may), 1);
+			     clickhouse_table_span(CONFIG_PARTITION_MONTH, last_of_may),
+	    1);
 	ck_assert_int_eq(clickhouse_table_span(CONFIG_PARTITION_MONTH, first_of_june),
 	    clickhouse_table_span(CONFIG_PARTITION_MONTH, first_of_june + INT64_C(29) * 86400000));
 	ck_assert_int_eq(clickhouse_table_span(CONFIG_PARTITION_DAY, first_of_june) -
-		clickhouse_table_span(CONFIG_PARTITION_DAY, last_of_may), 1);
+			     clickhouse_table_span(CONFIG_PARTITION_DAY, last_of_may),
+	    1);
 	ck_assert_int_eq(clickhouse_table_span(CONFIG_PARTITION_HOUR, first_of_june) -
-		clickhouse_table_span(CONFIG_PARTITION_HOUR, last_of_may), 1);
+			     clickhouse_table_span(CONFIG_PARTITION_HOUR, last_of_may),
+	    1);
 	ck_assert_int_eq(clickhouse_table_span(CONFIG_PARTITION_NONE, first_of_june), 0);
 }
 END_TEST
@@ -360,8 +365,10 @@ unpack(enum config_compression how, struct bytes in, uint8_t *out, size_t size)
 	size_t len = 0;
 
 	if (how == CONFIG_COMPRESSION_GZIP) {
-		z_stream z = { .next_in = (Bytef *)(uintptr_t)in.ptr, .avail_in = (uInt)in.len,
-			.next_out = out, .avail_out = (uInt)size };
+		z_stream z = {.next_in = (Bytef *)(uintptr_t)in.ptr,
+		    .avail_in = (uInt)in.len,
+		    .next_out = out,
+		    .avail_out = (uInt)size};
 
 		ck_assert_int_eq(inflateInit2(&z, 15 + 16), Z_OK);
 		ck_assert_int_eq(inflate(&z, Z_FINISH), Z_STREAM_END);
@@ -382,8 +389,8 @@ unpack(enum config_compression how, struct bytes in, uint8_t *out, size_t size)
 					     (char *)out + len, (int)packed - 9, (int)plain),
 			    plain);
 		else
-			ck_assert_uint_eq(ZSTD_decompress(out + len, plain, in.ptr + 25, packed - 9),
-			    plain);
+			ck_assert_uint_eq(
+			    ZSTD_decompress(out + len, plain, in.ptr + 25, packed - 9), plain);
 		len += plain;
 		in = bytes_of(in.ptr + 16 + packed, in.len - 16 - packed);
 	}
@@ -392,10 +399,10 @@ unpack(enum config_compression how, struct bytes in, uint8_t *out, size_t size)
 
 START_TEST(packed_pieces_are_the_pieces)
 {
-	static const enum config_compression how[] = { CONFIG_COMPRESSION_LZ4,
-		CONFIG_COMPRESSION_ZSTD, CONFIG_COMPRESSION_GZIP };
+	static const enum config_compression how[] = {
+	    CONFIG_COMPRESSION_LZ4, CONFIG_COMPRESSION_ZSTD, CONFIG_COMPRESSION_GZIP};
 	static const size_t border = CLICKHOUSE_PACK_BLOCK;
-	size_t lens[] = { 1, border - 1, border, border + 1, 3 * border + 17, 100 };
+	size_t lens[] = {1, border - 1, border, border + 1, 3 * border + 17, 100};
 	size_t size = 8 * border, at = 0, n = sizeof(lens) / sizeof(lens[0]);
 	uint8_t *text = malloc(size), *back = malloc(size);
 	struct clickhouse_pack *p = clickhouse_pack_new();

@@ -25,92 +25,92 @@ struct value_case {
 };
 
 static const struct value_case values[] = {
-	{ "String", "\"\"", "00" },
-	{ "String", "\"abc\"", "03616263" },
-	{ "String", "\"a\\nb\\u00e9\\\"\"", "06610a62c3a922" },
-	{ "String", "\"\\u0000\"", "0100" },
-	{ "String", "12.50", "0531322e3530" },
-	{ "String", "true", "0474727565" },
-	{ "String", "{\"a\": [1]}", "0a7b2261223a205b315d7d" },
-	{ "String", "null", "00" },
-	{ "LowCardinality(String)", "\"x\"", "0178" },
-	{ "Nullable(String)", "\"x\"", "000178" },
-	{ "Nullable(String)", "null", "01" },
-	{ "LowCardinality(Nullable(String))", "\"x\"", "000178" },
-	{ "FixedString(4)", "\"ab\"", "61620000" },
-	{ "FixedString(4)", "\"abcd\"", "61626364" },
-	{ "FixedString(4)", "\"abcde\"", NULL },
-	{ "FixedString(4)", "\"a\\tb\"", "61096200" },
-	{ "FixedString(2)", "null", "0000" },
-	{ "Int8", "127", "7f" },
-	{ "Int8", "-128", "80" },
-	{ "Int8", "128", NULL },
-	{ "Int8", "-129", NULL },
-	{ "Int8", "-0", "00" },
-	{ "UInt8", "255", "ff" },
-	{ "UInt8", "256", NULL },
-	{ "UInt8", "-1", NULL },
-	{ "UInt8", "true", "01" },
-	{ "UInt8", "false", "00" },
-	{ "Int16", "-32768", "0080" },
-	{ "Int16", "32768", NULL },
-	{ "UInt16", "65535", "ffff" },
-	{ "UInt16", "65536", NULL },
-	{ "Int32", "-2147483648", "00000080" },
-	{ "Int32", "2147483648", NULL },
-	{ "UInt32", "4294967295", "ffffffff" },
-	{ "UInt32", "4294967296", NULL },
-	{ "Int64", "-9223372036854775808", "0000000000000080" },
-	{ "Int64", "9223372036854775807", "ffffffffffffff7f" },
-	{ "Int64", "9223372036854775808", NULL },
-	{ "UInt64", "18446744073709551615", "ffffffffffffffff" },
-	{ "UInt64", "18446744073709551616", NULL },
-	{ "UInt32", "5.0", "05000000" },
-	{ "UInt32", "1e3", "e8030000" },
-	{ "UInt32", "5.5", NULL },
-	{ "UInt32", "\"42\"", "2a000000" },
-	{ "UInt32", "\"\"", NULL },
-	{ "UInt32", "\"0x10\"", NULL },
-	{ "UInt32", "{}", NULL },
-	{ "UInt32", "null", "00000000" },
-	{ "Nullable(UInt32)", "7", "0007000000" },
-	{ "Nullable(UInt32)", "null", "01" },
-	{ "Nullable(UInt8)", "300", NULL },
-	{ "Float32", "1.5", "0000c03f" },
-	{ "Float32", "1e39", NULL },
-	{ "Float64", "1.5", "000000000000f83f" },
-	{ "Float64", "\"-2\"", "00000000000000c0" },
-	{ "Float64", "\"nan\"", NULL },
-	{ "Float64", "\" 1\"", NULL },
-	{ "Float64", "[1]", NULL },
-	{ "Bool", "true", "01" },
-	{ "Bool", "\"false\"", "00" },
-	{ "Bool", "2", NULL },
-	{ "Date", "\"1970-01-02\"", "0100" },
-	{ "Date", "\"2024-02-29\"", "464d" },
-	{ "Date", "\"2023-02-29\"", NULL },
-	{ "Date", "86400000", "0100" },
-	{ "Date", "\"2149-06-06\"", "ffff" },
-	{ "Date", "\"2149-06-07\"", NULL },
-	{ "Date", "-1", NULL },
-	{ "DateTime", "1431857103000", "cf675855" },
-	{ "DateTime", "\"2015-05-17T10:05:03Z\"", "cf675855" },
-	{ "DateTime", "\"2015-05-17 10:05:03\"", "cf675855" },
-	{ "DateTime", "\"2015-05-17T12:05:03.999+02:00\"", "cf675855" },
-	{ "DateTime('UTC')", "\"2015-05-17T12:05:03+0200\"", "cf675855" },
-	{ "DateTime", "\"2106-02-07T06:28:15Z\"", "ffffffff" },
-	{ "DateTime", "\"2106-02-07T06:28:16Z\"", NULL },
-	{ "DateTime", "\"2015-05-17T24:00:00Z\"", NULL },
-	{ "DateTime", "\"2015-05-17T10:05:03Zz\"", NULL },
-	{ "DateTime", "\"yesterday\"", NULL },
-	{ "DateTime64(3)", "1431857103123", "138155614d010000" },
-	{ "DateTime64(3,'UTC')", "\"2015-05-17T10:05:03.1239Z\"", "138155614d010000" },
-	{ "DateTime64(0)", "-1", "ffffffffffffffff" },
-	{ "DateTime64(9)", "9223372036855", NULL },
-	{ "UUID", "\"61f0c404-5cb3-11e7-907b-a6006ad3dba0\"", "e711b35c04c4f061a0dbd36a00a67b90" },
-	{ "UUID", "\"61F0C404-5CB3-11E7-907B-A6006AD3DBA0\"", "e711b35c04c4f061a0dbd36a00a67b90" },
-	{ "UUID", "\"61f0c4045cb3-11e7-907b-a6006ad3dba0x\"", NULL },
-	{ "UUID", "null", "00000000000000000000000000000000" },
+    {"String", "\"\"", "00"},
+    {"String", "\"abc\"", "03616263"},
+    {"String", "\"a\\nb\\u00e9\\\"\"", "06610a62c3a922"},
+    {"String", "\"\\u0000\"", "0100"},
+    {"String", "12.50", "0531322e3530"},
+    {"String", "true", "0474727565"},
+    {"String", "{\"a\": [1]}", "0a7b2261223a205b315d7d"},
+    {"String", "null", "00"},
+    {"LowCardinality(String)", "\"x\"", "0178"},
+    {"Nullable(String)", "\"x\"", "000178"},
+    {"Nullable(String)", "null", "01"},
+    {"LowCardinality(Nullable(String))", "\"x\"", "000178"},
+    {"FixedString(4)", "\"ab\"", "61620000"},
+    {"FixedString(4)", "\"abcd\"", "61626364"},
+    {"FixedString(4)", "\"abcde\"", NULL},
+    {"FixedString(4)", "\"a\\tb\"", "61096200"},
+    {"FixedString(2)", "null", "0000"},
+    {"Int8", "127", "7f"},
+    {"Int8", "-128", "80"},
+    {"Int8", "128", NULL},
+    {"Int8", "-129", NULL},
+    {"Int8", "-0", "00"},
+    {"UInt8", "255", "ff"},
+    {"UInt8", "256", NULL},
+    {"UInt8", "-1", NULL},
+    {"UInt8", "true", "01"},
+    {"UInt8", "false", "00"},
+    {"Int16", "-32768", "0080"},
+    {"Int16", "32768", NULL},
+    {"UInt16", "65535", "ffff"},
+    {"UInt16", "65536", NULL},
+    {"Int32", "-2147483648", "00000080"},
+    {"Int32", "2147483648", NULL},
+    {"UInt32", "4294967295", "ffffffff"},
+    {"UInt32", "4294967296", NULL},
+    {"Int64", "-9223372036854775808", "0000000000000080"},
+    {"Int64", "9223372036854775807", "ffffffffffffff7f"},
+    {"Int64", "9223372036854775808", NULL},
+    {"UInt64", "18446744073709551615", "ffffffffffffffff"},
+    {"UInt64", "18446744073709551616", NULL},
+    {"UInt32", "5.0", "05000000"},
+    {"UInt32", "1e3", "e8030000"},
+    {"UInt32", "5.5", NULL},
+    {"UInt32", "\"42\"", "2a000000"},
+    {"UInt32", "\"\"", NULL},
+    {"UInt32", "\"0x10\"", NULL},
+    {"UInt32", "{}", NULL},
+    {"UInt32", "null", "00000000"},
+    {"Nullable(UInt32)", "7", "0007000000"},
+    {"Nullable(UInt32)", "null", "01"},
+    {"Nullable(UInt8)", "300", NULL},
+    {"Float32", "1.5", "0000c03f"},
+    {"Float32", "1e39", NULL},
+    {"Float64", "1.5", "000000000000f83f"},
+    {"Float64", "\"-2\"", "00000000000000c0"},
+    {"Float64", "\"nan\"", NULL},
+    {"Float64", "\" 1\"", NULL},
+    {"Float64", "[1]", NULL},
+    {"Bool", "true", "01"},
+    {"Bool", "\"false\"", "00"},
+    {"Bool", "2", NULL},
+    {"Date", "\"1970-01-02\"", "0100"},
+    {"Date", "\"2024-02-29\"", "464d"},
+    {"Date", "\"2023-02-29\"", NULL},
+    {"Date", "86400000", "0100"},
+    {"Date", "\"2149-06-06\"", "ffff"},
+    {"Date", "\"2149-06-07\"", NULL},
+    {"Date", "-1", NULL},
+    {"DateTime", "1431857103000", "cf675855"},
+    {"DateTime", "\"2015-05-17T10:05:03Z\"", "cf675855"},
+    {"DateTime", "\"2015-05-17 10:05:03\"", "cf675855"},
+    {"DateTime", "\"2015-05-17T12:05:03.999+02:00\"", "cf675855"},
+    {"DateTime('UTC')", "\"2015-05-17T12:05:03+0200\"", "cf675855"},
+    {"DateTime", "\"2106-02-07T06:28:15Z\"", "ffffffff"},
+    {"DateTime", "\"2106-02-07T06:28:16Z\"", NULL},
+    {"DateTime", "\"2015-05-17T24:00:00Z\"", NULL},
+    {"DateTime", "\"2015-05-17T10:05:03Zz\"", NULL},
+    {"DateTime", "\"yesterday\"", NULL},
+    {"DateTime64(3)", "1431857103123", "138155614d010000"},
+    {"DateTime64(3,'UTC')", "\"2015-05-17T10:05:03.1239Z\"", "138155614d010000"},
+    {"DateTime64(0)", "-1", "ffffffffffffffff"},
+    {"DateTime64(9)", "9223372036855", NULL},
+    {"UUID", "\"61f0c404-5cb3-11e7-907b-a6006ad3dba0\"", "e711b35c04c4f061a0dbd36a00a67b90"},
+    {"UUID", "\"61F0C404-5CB3-11E7-907B-A6006AD3DBA0\"", "e711b35c04c4f061a0dbd36a00a67b90"},
+    {"UUID", "\"61f0c4045cb3-11e7-907b-a6006ad3dba0x\"", NULL},
+    {"UUID", "null", "00000000000000000000000000000000"},
 };
 
 static void
@@ -127,8 +127,8 @@ one_column(const char *type, const char *from)
 	struct rowbinary *rb = rowbinary_new();
 	char why[256] = "";
 
-	ck_assert_msg(rowbinary_add(rb, "c", type, from, why, sizeof why) == 0, "%s: %s", type,
-	    why);
+	ck_assert_msg(
+	    rowbinary_add(rb, "c", type, from, why, sizeof why) == 0, "%s: %s", type, why);
 	return rb;
 }
 
@@ -139,8 +139,8 @@ START_TEST(value_becomes_these_bytes)
 	char body[256] = "", hex[512];
 	uint8_t row[256];
 	size_t len, need = 0;
-	struct rowbinary_fault fault = { 0 };
-	struct rowbinary_event e = { 0 };
+	struct rowbinary_fault fault = {0};
+	struct rowbinary_event e = {0};
 	enum rowbinary_result r;
 
 	(void)snprintf(body, sizeof body, "%s", c->json);
@@ -153,8 +153,8 @@ START_TEST(value_becomes_these_bytes)
 	} else {
 		ck_assert_msg(r == ROWBINARY_OK, "%s %s: %s", c->type, c->json, fault.why);
 		hex_of(row, len, hex);
-		ck_assert_msg(strcmp(hex, c->hex) == 0, "%s %s: %s, not %s", c->type, c->json, hex,
-		    c->hex);
+		ck_assert_msg(
+		    strcmp(hex, c->hex) == 0, "%s %s: %s, not %s", c->type, c->json, hex, c->hex);
 		/* With less room than it needs nothing is written beyond, and it says so. */
 		for (size_t size = 0; size < sizeof row && need == 0; size++) {
 			uint8_t *tight = malloc(size + 1);
@@ -180,8 +180,11 @@ static const char event_text[] =
 static struct rowbinary_event
 an_event(char body[512])
 {
-	struct rowbinary_event e = { .event_ms = 1431857103123, .recv_ns = 1700000000123456789,
-		.stream = 3, .pos = 4096, .instance = "0123abcd" };
+	struct rowbinary_event e = {.event_ms = 1431857103123,
+	    .recv_ns = 1700000000123456789,
+	    .stream = 3,
+	    .pos = 4096,
+	    .instance = "0123abcd"};
 
 	(void)snprintf(body, 512, "%s", event_text);
 	e.body = bytes_str(body);
@@ -203,8 +206,8 @@ START_TEST(default_columns_are_the_four_of_every_event)
 	rowbinary_add_default(rb);
 	ck_assert_uint_eq(rowbinary_columns(rb), 4);
 	ck_assert(rowbinary_row(rb, &e, row, sizeof row, &len, NULL) == ROWBINARY_OK);
-	(void)snprintf(want, sizeof want, "0475c3a93105636c69636b138155614d010000%02zx",
-	    e.metadata.len);
+	(void)snprintf(
+	    want, sizeof want, "0475c3a93105636c69636b138155614d010000%02zx", e.metadata.len);
 	hex_of(row, len, got);
 	ck_assert(strncmp(got, want, strlen(want)) == 0);
 	ck_assert(bytes_is(bytes_of(row + len - e.metadata.len, e.metadata.len), e.metadata));
@@ -215,17 +218,17 @@ END_TEST
 static const struct {
 	const char *type, *from, *text;
 } sources[] = {
-	{ "String", "receipt", "\0170123abcd:3:4096" },
-	{ "String", "received", "\0151700000000123" },
-	{ "String", "event-key", "\036event:u\303\2511:click:1431857103123" },
-	{ "String", "position", "\0044096" },
-	{ "String", "stream", "\0013" },
-	{ "String", "/timestamp", "\0151431857103123" },
-	{ "String", "/metadata/path", "\002/a" },
-	{ "String", "/metadata/n", "\006[1, 2]" },
-	{ "String", "/metadata/n/1", "\0012" },
-	{ "String", "/metadata/none", "" },
-	{ "String", "/id", "" },
+    {"String", "receipt", "\0170123abcd:3:4096"},
+    {"String", "received", "\0151700000000123"},
+    {"String", "event-key", "\036event:u\303\2511:click:1431857103123"},
+    {"String", "position", "\0044096"},
+    {"String", "stream", "\0013"},
+    {"String", "/timestamp", "\0151431857103123"},
+    {"String", "/metadata/path", "\002/a"},
+    {"String", "/metadata/n", "\006[1, 2]"},
+    {"String", "/metadata/n/1", "\0012"},
+    {"String", "/metadata/none", ""},
+    {"String", "/id", ""},
 };
 
 START_TEST(source_gives_this_text)
@@ -263,9 +266,9 @@ START_TEST(fault_names_the_column_that_did_not_fit)
 }
 END_TEST
 
-static const char *const bad_types[] = { "", "string", "Int128", "FixedString(0)",
-	"FixedString(65537)", "FixedString(x)", "DateTime64(10)", "DateTime64()", "Array(String)",
-	"Nullable(Nullable(String))", "LowCardinality(UInt8)", "Nullable(String", "String)" };
+static const char *const bad_types[] = {"", "string", "Int128", "FixedString(0)",
+    "FixedString(65537)", "FixedString(x)", "DateTime64(10)", "DateTime64()", "Array(String)",
+    "Nullable(Nullable(String))", "LowCardinality(UInt8)", "Nullable(String", "String)"};
 
 START_TEST(type_that_is_none_is_refused_with_a_sentence)
 {
@@ -285,7 +288,8 @@ START_TEST(type_printed_is_the_type_read)
 		struct rowbinary_type a, b;
 		char text[ROWBINARY_TYPE_SIZE], why[300];
 
-		ck_assert(rowbinary_type_parse(bytes_str(values[i].type), &a, why, sizeof why) == 0);
+		ck_assert(
+		    rowbinary_type_parse(bytes_str(values[i].type), &a, why, sizeof why) == 0);
 		rowbinary_type_print(&a, text, sizeof text);
 		if (rowbinary_type_parse(bytes_str(text), &b, why, sizeof why) != 0 ||
 		    memcmp(&a, &b, sizeof a) != 0)
