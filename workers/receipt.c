@@ -191,7 +191,7 @@ find(struct receipt *r, uint32_t stream, uint64_t pos, struct frame_header *h, b
 	uint64_t durable = 0;
 	enum place place;
 
-	if (stream >= LAYOUT_SLOTS_MAX + 2)
+	if (stream >= LAYOUT_SLOTS_MAX + 2 || pos % FRAME_ALIGN != 0)
 		return PLACE_UNKNOWN;
 	durable = cursor_pos(&r->region->journal->stream[stream].durable);
 	*is_durable = pos < durable;

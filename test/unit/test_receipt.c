@@ -291,6 +291,43 @@ START_TEST(a_lost_range_is_told)
 }
 END_TEST
 
+START_TEST(a_late_duplicate_is_told_for_every_sink)
+{
+	struct sink_place place = {.pos = 512, .seq = 2};
+	struct late_writer *late;
+	uint64_t count;
+	int log = receipt.log_dirfd, fd;
+
+	ck_assert_int_eq(mkdir(under("sinks"), 0750), 0);
+	ck_assert_int_eq(mkdir(under("sinks/claims"), 0750), 0);
+	(void)snprintf(
+	    region.header->sink_name[4].name, sizeof region.header->sink_name[4].name, "claims");
+	sink_cursor_init(&region.sink[4]->stream[0].done, &place);
+	word_store(&region.sink[4]->ready_generation, 3);
+	cfg->sinks = 2;
+	(void)snprintf(cfg->sink[1].name, sizeof cfg->sink[1].name, "claims");
+	cfg->sink[1].kind = CONFIG_SINK_REDIS;
+	receipt_close(&receipt);
+	receipt_open(&receipt, &region, cfg, dir, log);
+
+	fd = open(under("sinks/claims"), O_RDONLY | O_DIRECTORY);
+	late = late_writer_open(fd, UINT64_MAX, &count);
+	ck_assert_ptr_nonnull(late);
+	ck_assert_int_eq(late_writer_add(late, 1, 0, 0), 0);
+	count = late_writer_flush(late);
+	/* It does not count before it was published. */
+	ck_assert_ptr_nonnull(
+	    strstr(ask(0, 0), "{\"events\":\"delivered\",\"claims\":\"delivered\"}"));
+	word_store(&region.sink[4]->late_count, count);
+	ck_assert_ptr_nonnull(
+	    strstr(ask(0, 0), "{\"events\":\"late-duplicate\",\"claims\":\"late-duplicate\"}"));
+	ck_assert_ptr_nonnull(
+	    strstr(ask(0, 256), "{\"events\":\"skipped\",\"claims\":\"delivered\"}"));
+	late_writer_close(late);
+	close(fd);
+}
+END_TEST
+
 START_TEST(an_event_of_a_former_region_was_the_sinks_own)
 {
 	/* The sink began at 0, and again with the new region at 2. */
@@ -328,6 +365,7 @@ main(void)
 	tcase_add_test(t, a_sink_that_has_not_begun_has_everything_before_it);
 	tcase_add_test(t, a_dead_letter_is_dead_until_it_was_replayed);
 	tcase_add_test(t, a_lost_range_is_told);
+	tcase_add_test(t, a_late_duplicate_is_told_for_every_sink);
 	tcase_add_test(t, an_event_of_a_former_region_was_the_sinks_own);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
