@@ -220,9 +220,13 @@ R_is_refused_while_a_stage_is_alive() {
 	check "ready" wait_for is_ready
 	stage=$(pid_of 'http 1')
 	started+=("$stage")
+	others="$(pid_of 'http 0') $(pid_of journal) $(pid_of admin)"
 	kill -STOP "$stage"
 	kill -KILL "$sup"
 	wait "$sup" 2>/dev/null
+	for p in $others; do
+		check "stage $p ends by itself" wait_for is_gone "$p"
+	done
 	: >"$log"
 	start -R
 	wait "$sup"
