@@ -136,6 +136,24 @@ def too_large_there_is_found_in_its_batch(k):
                 last[e["userId"]] = e["metadata"]["n"]
 
 
+# -- what a person decides
+
+def breaker_opened_by_hand_holds_events_until_it_is_let_go(k):
+    for more in ("in-flight 1", "exactly-once yes"):
+        topic = fresh()
+        with place(k.port, topic, more) as p:
+            p.start()
+            post(p, [event(i) for i in range(20)])
+            settled(p)
+            ask(p, "breaker open")
+            post(p, [event(i) for i in range(20, 200)])
+            for _ in range(20):
+                expect(row(p)["delivered"], 20)
+            ask(p, "breaker auto")
+            expect(settled(p)["delivered"], 200)
+            once(records(k, topic), p.cat())
+
+
 # -- a broker that is not there
 
 def wrong_address_opens_the_breaker_and_keeps_events(k):
@@ -325,6 +343,7 @@ def main():
         topics_by_template_with_odd_characters,
         too_large_here_is_a_dead_letter,
         too_large_there_is_found_in_its_batch,
+        breaker_opened_by_hand_holds_events_until_it_is_let_go,
         wrong_address_opens_the_breaker_and_keeps_events,
         fenced_by_another_is_said_and_nothing_is_lost,
         bad_options_are_one_line_that_says_what_to_do,
