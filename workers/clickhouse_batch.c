@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #define BUF_FIRST (256u * 1024)
+#define BUF_MAX   ((size_t)4 << 30)
 
 void
 clickhouse_batch_init(struct clickhouse_batch *b, size_t rows_max)
@@ -45,7 +46,7 @@ static bool
 grow_buf(struct clickhouse_batch *b)
 {
 	size_t size = b->size * 2;
-	uint8_t *buf = size > CLICKHOUSE_ROW_MAX + (SIZE_MAX >> 24) ? NULL : realloc(b->buf, size);
+	uint8_t *buf = size > BUF_MAX ? NULL : realloc(b->buf, size);
 
 	if (buf == NULL)
 		return false;
