@@ -49,6 +49,19 @@ find_config(const struct config *cfg, const char *name)
 	PANIC("sink %s is not in the configuration", name);
 }
 
+/* The kind's own commands stand in `help` too. */
+static void
+add_help(struct worker *w, const char *help)
+{
+	static struct worker_ops own;
+
+	if (help == NULL)
+		return;
+	own = *w->ops;
+	own.help = xasprintf("%s%s", w->ops->help, help);
+	w->ops = &own;
+}
+
 static void
 open_early(struct worker *w)
 {
@@ -60,6 +73,7 @@ open_early(struct worker *w)
 	s->index = (int)w->job->number;
 	s->cfg = find_config(env->cfg, env->region->header->sink_name[s->index].name);
 	s->ops = kinds[s->cfg->kind];
+	add_help(w, s->ops->help);
 	s->part = env->region->sink[s->index];
 	memcpy(s->uuid, env->instance, sizeof s->uuid);
 	(void)snprintf(s->instance, sizeof s->instance, "%02x%02x%02x%02x", s->uuid[0], s->uuid[1],
