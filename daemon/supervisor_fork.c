@@ -168,6 +168,29 @@ assign(struct layout_assignment *a, const struct process *p, uint64_t page)
 	word_store(&a->assigned, p->job.generation);
 }
 
+/*
+ * Headers, options and URLs may hold secrets: only the sink that they are for keeps
+ * them, not who reads what clients send.  The pages are copied for this process only.
+ */
+static void
+forget_secrets(const struct supervisor *s, const struct worker_job *job)
+{
+	const struct region_header *h = s->region.header;
+
+	for (int i = 0; i < s->cfg->sinks; i++) {
+		struct config_sink *sink = (struct config_sink *)(uintptr_t)&s->cfg->sink[i];
+		struct config_list *lists[] = {&sink->header, &sink->option, &sink->setting,
+		    &sink->server};
+
+		if (job->role == LAYOUT_ROLE_SINK &&
+		    strncmp(h->sink_name[job->number].name, sink->name, sizeof sink->name) == 0)
+			continue;
+		for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++)
+			for (int n = 0; n < lists[k]->n; n++)
+				explicit_bzero(lists[k]->at[n], sizeof lists[k]->at[n]);
+	}
+}
+
 static void child(struct supervisor *s, const struct process *p, const struct role *role)
     __attribute__((noreturn));
 
@@ -182,6 +205,7 @@ child(struct supervisor *s, const struct process *p, const struct role *role)
 	close(s->signal_fd);
 	systemd_close(&s->systemd);
 	supervisor_bind_keep(s, role, job.listen);
+	forget_secrets(s, &job);
 	if (role->ops->rights != NULL)
 		role->ops->rights(&job, &rights);
 	if (!roles_may(role, &job, &rights))

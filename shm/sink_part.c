@@ -100,6 +100,17 @@ sink_part_notice(struct sink_part *p, uint32_t stream, uint64_t pos, enum sink_o
 	atomic_store_explicit(&p->notice_count, n + 1, memory_order_release);
 }
 
+void
+sink_part_blur(struct sink_part *p)
+{
+	uint64_t n = atomic_load_explicit(&p->notice_count, memory_order_relaxed);
+
+	/* As if a whole turn of notices had come: readers call it forgotten.  release:
+	 * as in sink_part_notice(). */
+	atomic_store_explicit(
+	    &p->notice_count, n + SINK_PART_NOTICES, memory_order_release);
+}
+
 uint64_t
 sink_part_notices(const struct sink_part *p)
 {

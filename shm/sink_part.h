@@ -112,6 +112,7 @@ struct sink_part {
 	_Alignas(64) _Atomic uint64_t late_count;
 	_Atomic uint64_t notice_count;
 	_Atomic uint64_t oldest_ns; /* wall clock: acceptance of the oldest in flight; 0: none */
+	_Atomic uint64_t bad_ns; /* wall clock: when one was last dead, expired or corrupt */
 	_Alignas(64) _Atomic uint64_t counter[COUNTER_SINKS];
 	_Alignas(64) struct sink_notice notice[SINK_PART_NOTICES];
 	_Alignas(64) struct sink_stream stream[SINK_PART_STREAMS];
@@ -136,6 +137,10 @@ sink_cursor_pos(const struct sink_cursor *c)
 
 /* Owner only: before the cursor passes the event. */
 void sink_part_notice(struct sink_part *p, uint32_t stream, uint64_t pos, enum sink_outcome what);
+
+/* Owner only: something befell events whose positions are not known one by one (lost,
+ * expired).  Who waits for an answer about any event now hears that it is not known. */
+void sink_part_blur(struct sink_part *p);
 
 /*
  * Notices from number `since` on whose position in `stream` is in [from, to), into

@@ -12,6 +12,7 @@
  */
 #include "workers/ack_wait.h"
 
+#include "common/clock.h"
 #include "common/panic.h"
 #include "shm/word.h"
 #include "workers/http_answer.h"
@@ -28,7 +29,7 @@
 void
 ack_sinks_init(struct ack_sinks *s, const struct config *cfg, const struct region *r)
 {
-	*s = (struct ack_sinks){ 0 };
+	*s = (struct ack_sinks){ .window_ns = (uint64_t)cfg->dedup.window_ms * 1000000 };
 	for (int i = 0; i < cfg->sinks; i++) {
 		const struct config_sink *sink = &cfg->sink[i];
 		int place = region_sink_find(r, sink->name);
@@ -300,6 +301,22 @@ by_pos(const void *a, const void *b)
 	return x->pos < y->pos ? -1 : x->pos > y->pos;
 }
 
+/* May a duplicate's twin be one that a required sink refused or never got?  Then
+ * nobody here can say that it was delivered. */
+static bool
+may_be_bad(const struct ack_sinks *s)
+{
+	uint64_t now_ns = clock_wall_ns();
+
+	for (int i = 0; i < s->n; i++) {
+		uint64_t bad_ns = word_load(&s->required[i]->bad_ns);
+
+		if (bad_ns != 0 && (now_ns < bad_ns || now_ns - bad_ns <= s->window_ns))
+			return true;
+	}
+	return false;
+}
+
 static size_t
 find_all(const struct ack_wait *w, const struct ack_group *g, bool *is_sure)
 {
@@ -310,9 +327,13 @@ find_all(const struct ack_wait *w, const struct ack_group *g, bool *is_sure)
 	if (s->claimer != NULL) {
 		bool is_known = true;
 
-		/* Unknown is treated as accepted: the event is kept here as well. */
+		/* At durable unknown is treated as accepted: the event is kept here as
+		 * well.  A late duplicate is never delivered by us. */
 		(void)collect(w, s->claimer, g->since[CLAIMER], -1, g, &n, &is_known);
+		*is_sure = is_known || w->level != ACK_LEVEL_DELIVERED;
 	}
+	if (w->level == ACK_LEVEL_DELIVERED && g->waits_for_all && may_be_bad(s))
+		*is_sure = false;
 	if (w->level == ACK_LEVEL_DELIVERED)
 		for (int i = 0; i < s->n; i++)
 			(void)collect(w, s->required[i], g->since[i], i, g, &n, is_sure);

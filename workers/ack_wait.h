@@ -46,6 +46,7 @@ enum ack_level { ACK_LEVEL_DURABLE = 0, ACK_LEVEL_DELIVERED = 1 };
 struct ack_sinks {
 	const struct sink_part *claimer; /* NULL: none */
 	uint64_t verdict_ns;		 /* how long a durable answer waits for it */
+	uint64_t window_ns;		 /* how old the twin of a duplicate may be */
 	int n;				 /* required ones */
 	const struct sink_part *required[SINK_PART_MAX];
 	const char *name[SINK_PART_MAX];

@@ -462,7 +462,7 @@ redis_conn_open(struct redis_conn *c)
 	if (c->reader == NULL || c->readable == NULL || c->writable == NULL)
 		fatal("no memory for a connection to %s", redis_conn_where(c));
 	c->reader->maxbuf = 0; /* keep its buffer */
-	redisReaderSetPrivdata(c->reader, c);
+	c->reader->privdata = c; /* the macro for it is no C that clang takes */
 	(void)event_add(c->readable, NULL);
 	(void)event_add(c->writable, NULL);
 	set_timer(c, (uint64_t)c->cfg->connect_timeout_ms * CLOCK_NS_PER_MS);

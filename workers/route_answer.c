@@ -33,6 +33,7 @@
 #include <bsd/stdlib.h>
 #include <stdio.h>
 
+#define ASK_MAX_MS (10 * 60 * UINT64_C(1000))
 #define WORDS_MAX 200 /* of the receiver's own words in a dead letter */
 
 static void
@@ -139,6 +140,9 @@ route_answer_wait_ms(
 	if (ms > most)
 		ms = most;
 	ms = ms / 2 + random % (ms / 2 + 1);
+	/* One answer that asks for hours must not hold the front of the window up. */
+	if (ask_ms > ASK_MAX_MS)
+		ask_ms = ASK_MAX_MS > most ? ASK_MAX_MS : most;
 	return ms > ask_ms ? ms : ask_ms;
 }
 

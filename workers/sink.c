@@ -217,8 +217,16 @@ turn(struct worker *w)
 
 	e->now_ns = clock_mono_ns();
 	word_store(&s->part->beat_ns, e->now_ns);
-	if (e->is_stopped || !is_begun(s))
+	if (e->is_stopped)
 		return;
+	if (!is_begun(s)) {
+		/* Held: nothing is read, but what is in flight may end. */
+		if (e->is_ready) {
+			sink_publish(s);
+			sink_trouble_due(s);
+		}
+		return;
+	}
 	sink_publish(s);
 	sink_trouble_due(s);
 	sink_feed_limits(s);

@@ -36,7 +36,8 @@ show_sink(struct sink *s, struct text_out *out)
 	    : s->is_draining ? "draining"
 			     : "running",
 	    e->source.is_log ? "log" : "ring");
-	text_add(out, "breaker=%s failures=%u wait_ms=%lld\n", breaker_state_name(s->breaker.state),
+	text_add(out, "breaker=%s failures=%u wait_ms=%lld\n",
+	    sink_breaker_name((enum sink_breaker)word_load(&s->part->breaker)),
 	    s->breaker.failures,
 	    wait_ns == UINT64_MAX ? -1LL : (long long)(wait_ns / CLOCK_NS_PER_MS));
 	if (sink_text_load(&s->part->reason, reason, sizeof reason) && reason[0] != '\0')

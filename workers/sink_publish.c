@@ -142,6 +142,20 @@ sink_skip(struct sink *s, uint64_t ticket)
 
 /*------------------------------------------------------------------ cursors */
 
+/* Who asks later whether a twin of this was delivered must not hear yes. */
+static void
+note_bad(struct sink *s, const struct sink_entry *entry)
+{
+	bool is_lost = entry->outcome == SINK_EXPIRED || entry->outcome == SINK_CORRUPT;
+
+	if ((entry->flags & SINK_ENTRY_REPLAY) != 0 || entry->count == 0 ||
+	    (entry->outcome != SINK_DEAD && !is_lost))
+		return;
+	word_store(&s->part->bad_ns, clock_wall_ns());
+	if (is_lost)
+		sink_part_blur(s->part);
+}
+
 static bool
 leave_finished(struct sink *s)
 {
@@ -156,6 +170,7 @@ leave_finished(struct sink *s)
 
 		if (entry->outcome == SINK_DEAD && !sync_dead(s))
 			break;
+		note_bad(s, entry);
 		if (is_noted)
 			sink_part_notice(
 			    s->part, entry->stream, entry->pos, (enum sink_outcome)entry->outcome);

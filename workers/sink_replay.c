@@ -79,8 +79,9 @@ let_go(struct sink *s, struct sink_replay *r)
 	if (r->map != NULL)
 		(void)munmap((void *)(uintptr_t)r->map, r->map_len + SINK_SOURCE_PADDING);
 	r->map = NULL;
-	if (r->name[0] != '\0' && r->state == REPLAY_DONE)
+	if (r->name[0] != '\0')
 		(void)unlinkat(s->dirfd, r->name, 0);
+	r->name[0] = '\0';
 }
 
 static void
@@ -88,7 +89,9 @@ end(struct sink *s, struct sink_replay *r, enum replay_state state, const char *
 {
 	r->state = state;
 	(void)snprintf(r->reason, sizeof r->reason, "%s", reason);
-	let_go(s, r);
+	/* What is in flight may have to be read again: it keeps its bytes. */
+	if (sink_window_is_empty(&s->engine->window))
+		let_go(s, r);
 	log_line(LOG_LEVEL_NOTICE, "replay %s: %s: read=%" PRIu64, r->id,
 	    state == REPLAY_DONE      ? "done"
 	    : state == REPLAY_STOPPED ? "stopped"
@@ -260,6 +263,8 @@ sink_replay_account(struct sink *s)
 		return;
 	counters_set(c, counter_id(SINK, replayed), e->window.replay[SINK_DELIVERED]);
 	counters_set(c, counter_id(SINK, replay_dead), e->window.replay[SINK_DEAD]);
+	if (r->state != REPLAY_RUNNING && sink_window_is_empty(&e->window))
+		let_go(s, r);
 	if (r->state == REPLAY_RUNNING && r->is_read_out && !r->has_kept && e->is_replaying &&
 	    sink_window_is_empty(&e->window))
 		end(s, r, REPLAY_DONE, "");
@@ -307,6 +312,7 @@ status(struct sink *s, const struct sink_replay *r, struct text_out *out)
 static void
 begin(struct sink *s, struct sink_replay *r, const char *id, uint64_t rate, bool is_all)
 {
+	let_go(s, r);
 	*r = (struct sink_replay){.state = REPLAY_RUNNING,
 	    .rate = rate,
 	    .is_all = is_all,
@@ -429,6 +435,11 @@ sink_replay_command(struct sink *s, const char *line, struct text_out *out)
 		if (strncmp(line, "replay stop", 11) == 0 && r->state == REPLAY_RUNNING)
 			end(s, r, REPLAY_STOPPED, "by command");
 		status(s, r, out);
+		return true;
+	}
+	if (s->engine->is_replaying && !sink_window_is_empty(&s->engine->window) &&
+	    r->state != REPLAY_RUNNING) {
+		text_add(out, "error: the replay before is still ending: try again\n");
 		return true;
 	}
 	if (!s->engine->is_reading) {

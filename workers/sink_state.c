@@ -21,6 +21,7 @@
 #include "shm/lock.h"
 #include "shm/word.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -116,12 +117,13 @@ sink_state_open(struct sink *s)
 	s->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (s->dirfd == -1)
 		fatal("%s: %s", path, strerror(errno));
-	n = (int)strlen(path);
-	(void)snprintf(path + n, sizeof path - (size_t)n, "/lock");
+	/* By the descriptor: whoever owns the folders above could put another in its
+	 * place meanwhile. */
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d/lock", s->dirfd);
 	if (lock_wait(path, &e->lock_fd, is_orphaned, s->worker) != LOCK_OK)
-		fatal("%s: cannot lock the sink's folder: %s: is another sluiced using this state "
-		      "directory?",
-		    path, strerror(errno));
+		fatal("sinks/%s/lock: cannot lock the sink's folder: %s: is another sluiced using "
+		      "this state directory?",
+		    s->cfg->name, strerror(errno));
 	if ((env->uid != (uid_t)-1 || env->gid != (gid_t)-1) &&
 	    fchown(e->lock_fd, env->uid, env->gid) == -1)
 		fatal("%s: %s", path, strerror(errno));
@@ -131,10 +133,31 @@ sink_state_open(struct sink *s)
 	look_at_predecessor(s);
 }
 
+/* Replays live in memory: files of one that a predecessor did not end are nobody's. */
+static void
+clear_inbox(struct sink *s)
+{
+	int fd = openat(s->dirfd, "inbox", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (d == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL) {
+		size_t len = strlen(entry->d_name);
+
+		if (len > 7 && strcmp(entry->d_name + len - 7, ".frames") == 0)
+			(void)unlinkat(dirfd(d), entry->d_name, 0);
+	}
+	closedir(d);
+}
+
 void
 sink_state_start(struct sink *s)
 {
 	struct sink_engine *e = s->engine;
+
+	clear_inbox(s);
 
 	checkpoint_open(&e->checkpoint, s->dirfd, CHECKPOINT_NAME);
 	e->lost_fd = openat(s->dirfd, "lost", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
@@ -242,6 +265,8 @@ begin_part(struct sink *s)
 	}
 	word_store(&part->trial, 0);
 	word_store(&part->notice_count, 0);
+	/* Of a former region nobody here knows what was refused. */
+	word_store(&part->bad_ns, s->engine->was_new ? 0 : clock_wall_ns());
 	if (!s->ops->is_claimer)
 		word_store(&part->late_count, 0);
 	/* release, in word_store(): whoever sees the generation sees the cursors. */

@@ -390,6 +390,67 @@ START_TEST(more_dead_letters_than_are_remembered_reach_durable_only)
 }
 END_TEST
 
+/* As above, up to where the first group is durable and every sink has passed it. */
+static void
+all_have_passed(struct ack_wait *w, bool has_duplicate)
+{
+	sinks_are_there();
+	sinks.window_ns = UINT64_C(3600000000000);
+	ack_wait_init(w, &region, 0, ACK_LEVEL_DELIVERED, &sinks, 1000, 5000);
+	ack_wait_begin(w, 0);
+	(void)ack_wait_join(w, 1, has_duplicate);
+	tail_is(0, 100);
+	ck_assert(ack_wait_close(w, 100, 0));
+	durable_is(0, 100);
+	sink_is_at(0, 100);
+	sink_is_at(1, 100);
+}
+
+START_TEST(what_was_lost_on_the_way_is_not_called_delivered)
+{
+	struct ack_found found;
+	struct ack_group g;
+	struct ack_wait w;
+
+	all_have_passed(&w, false);
+	sink_part_blur(region.sink[1]);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
+	ck_assert_int_eq(ack_wait_special(&w, 1, &g, &found), ACK_SPECIAL_SHORT);
+}
+END_TEST
+
+START_TEST(more_late_duplicates_than_are_remembered_are_not_called_delivered)
+{
+	struct ack_found found;
+	struct ack_group g;
+	struct ack_wait w;
+
+	all_have_passed(&w, false);
+	for (int i = 0; i <= SINK_PART_NOTICES; i++)
+		sink_part_notice(region.sink[0], 0, 8, SINK_LATE);
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
+	ck_assert_int_eq(ack_wait_special(&w, 1, &g, &found), ACK_SPECIAL_SHORT);
+}
+END_TEST
+
+START_TEST(a_duplicate_is_delivered_only_where_nothing_was_refused_within_the_window)
+{
+	struct ack_found found;
+	struct ack_group g;
+	struct ack_wait w;
+
+	all_have_passed(&w, true);
+	ck_assert_uint_ne(ack_wait_reached(&w, 1), 0);
+	all_have_passed(&w, true);
+	word_store(&region.sink[1]->bad_ns, clock_wall_ns());
+	ck_assert_uint_eq(ack_wait_reached(&w, 1), 0);
+	ck_assert_int_eq(ack_wait_special(&w, 1, &g, &found), ACK_SPECIAL_SHORT);
+	all_have_passed(&w, true);
+	word_store(&region.sink[1]->bad_ns, clock_wall_ns() - 2 * sinks.window_ns);
+	ck_assert_uint_ne(ack_wait_reached(&w, 1), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -413,6 +474,9 @@ main(void)
 	tcase_add_test(t, delivered_waits_for_every_required_sink_and_says_who_refused);
 	tcase_add_test(t, delivery_that_takes_too_long_is_told_as_durable_and_never_as_unknown);
 	tcase_add_test(t, more_dead_letters_than_are_remembered_reach_durable_only);
+	tcase_add_test(t, what_was_lost_on_the_way_is_not_called_delivered);
+	tcase_add_test(t, more_late_duplicates_than_are_remembered_are_not_called_delivered);
+	tcase_add_test(t, a_duplicate_is_delivered_only_where_nothing_was_refused_within_the_window);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
