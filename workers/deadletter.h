@@ -50,6 +50,10 @@ struct deadletter_info {
 
 struct deadletter_writer;
 
+/* state_dir/deadletter alone, made when it is not there; 0 or -1 with errno. */
+int deadletter_writer_folder(const char *state_dir, uid_t uid, gid_t gid)
+    __attribute__((warn_unused_result));
+
 /*
  * state_dir/deadletter/stage, made when it is not there, owned by uid:gid ((uid_t)-1: as
  * it comes).  NULL with errno.  A torn record at the end of the newest file is cut.

@@ -40,6 +40,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FOLDER	     "deadletter"
 #define ROTATE_BYTES (64u << 20)
 #define BUFFER_BYTES (16u << 20)
 #define FILES_SEEN   2
@@ -275,7 +276,7 @@ open_dirs(struct deadletter_writer *w, const char *state_dir, const char *stage)
 {
 	int state = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), dead = -1, saved;
 
-	if (state != -1 && (dead = make_dir(w, state, "deadletter")) != -1)
+	if (state != -1 && (dead = make_dir(w, state, FOLDER)) != -1)
 		w->dirfd = make_dir(w, dead, stage);
 	saved = errno;
 	if (state != -1)
@@ -338,6 +339,23 @@ abandon(struct deadletter_writer *w)
 /*---------------------------------------------------------------------------*
  * Interface
  *---------------------------------------------------------------------------*/
+
+int
+deadletter_writer_folder(const char *state_dir, uid_t uid, gid_t gid)
+{
+	const struct deadletter_writer owner = {.uid = uid, .gid = gid};
+	int state = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, saved;
+
+	if (state == -1)
+		return -1;
+	fd = make_dir(&owner, state, FOLDER);
+	saved = errno;
+	(void)close(state);
+	if (fd != -1)
+		(void)close(fd);
+	errno = saved;
+	return fd == -1 ? -1 : 0;
+}
 
 struct deadletter_writer *
 deadletter_writer_open(const char *state_dir, const char *stage, uid_t uid, gid_t gid)
