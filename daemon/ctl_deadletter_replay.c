@@ -9,6 +9,8 @@
  *	new record by then.  When a replay ends before its time, what was decided
  *	is marked (the file's order is the sink's) and the rest stays open.
  *
+ *	The sink's match is not asked: whoever names dead letters wants these.
+ *
  * PROCESS
  *	sluicectl.
  *
@@ -47,7 +49,10 @@ fill(const struct ctl_deadletter *l, struct group *g, struct deadletter_inbox *i
 
 		if (strcmp(l->index.stage[l->refs[i].stage].name, g->sink) != 0)
 			continue;
-		g->sum.selected++;
+		if (ctl_replay_is_interrupted()) {
+			errno = EINTR;
+			return -1;
+		}
 		if (deadletter_index_read(&l->index, l->refs[i], &f, &r) == DEADLETTER_FILE_OK)
 			rc = deadletter_inbox_add(in, &r);
 		deadletter_file_close(&f);
@@ -68,6 +73,9 @@ decided(const struct group *g, const struct deadletter_replay *r)
 {
 	uint64_t n = r->delivered + r->dead + r->skipped;
 
+	/* Some were not sent, and it is not told which. */
+	if (r->skipped > r->late)
+		return 0;
 	if (strcmp(r->state, "done") == 0)
 		return g->n;
 	return n == r->read && n < g->n ? (size_t)n : 0;
@@ -81,6 +89,8 @@ replay_group(const struct ctl_deadletter *l, struct group *g)
 	char id[48], name[64], line[192];
 	int rc;
 
+	/* Nothing shall stay in the inbox when we are ended. */
+	ctl_replay_catch();
 	ctl_replay_id(id);
 	(void)snprintf(name, sizeof name, "%s.frames", id);
 	if (deadletter_inbox_open(&in, l->ctl->state_dir, g->sink, name) == -1) {
@@ -93,12 +103,14 @@ replay_group(const struct ctl_deadletter *l, struct group *g)
 		deadletter_inbox_drop(&in);
 		return CTL_FAILED;
 	}
-	(void)snprintf(line, sizeof line, "replay file %s %s %" PRIu64 "\n", id, name, l->rate);
+	(void)snprintf(line, sizeof line, "replay file %s %s %" PRIu64 " all\n", id, name, l->rate);
 	rc = g->n == 0 ? CTL_OK : ctl_replay_run(l->ctl, g->sink, id, line, g->n, &end);
 	g->sum.delivered = end.delivered;
 	g->sum.dead = end.dead;
 	g->sum.skipped = end.skipped + g->unkept;
-	g->sum.left = g->sum.selected - g->sum.delivered - g->sum.dead - g->sum.skipped;
+	if (end.skipped > end.late)
+		ctl_say("sink %s skipped %" PRIu64 ": all %zu stay open", g->sink,
+		    end.skipped - end.late, g->n);
 	if (end.state[0] != '\0' &&
 	    ctl_deadletter_mark(l, g->refs, decided(g, &end), "replayed") == -1)
 		rc = CTL_FAILED;
@@ -132,7 +144,7 @@ replay_all(struct ctl_deadletter *l)
 		(void)printf("{\"sinks\":[");
 	for (size_t i = 0; i < l->index.stages; i++) {
 		struct group g = {.sink = l->index.stage[i].name};
-		size_t n = 0;
+		uint64_t n = 0;
 		int one;
 
 		for (size_t k = 0; k < l->n; k++)
@@ -142,8 +154,8 @@ replay_all(struct ctl_deadletter *l)
 		if ((g.refs = calloc(n, sizeof *g.refs)) == NULL)
 			return CTL_FAILED;
 		one = replay_group(l, &g);
-		if (g.sum.selected == 0)
-			g.sum.selected = g.sum.left = n;
+		g.sum.selected = n;
+		g.sum.left = n - g.sum.delivered - g.sum.dead - g.sum.skipped;
 		rc = one != CTL_OK ? one : rc;
 		print(l, g.sink, &g.sum, is_first);
 		free(g.refs);

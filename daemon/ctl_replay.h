@@ -20,6 +20,11 @@
 #include "daemon/ctl.h"
 #include "workers/deadletter_inbox.h"
 
+/* From now on SIGINT, SIGTERM and SIGHUP do not end us but ctl_replay_run(), which then
+ * asks nobody or has the sink stop.  Once and for all. */
+void ctl_replay_catch(void);
+bool ctl_replay_is_interrupted(void);
+
 /*
  * Ask the sink (`line` names `id` and ends with a newline) and wait for the end.
  * total: of events, 0: not known.  CTL_OK when it was done, else an exit code after

@@ -38,6 +38,23 @@ on_interrupt(int number)
 }
 
 void
+ctl_replay_catch(void)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction act = {.sa_handler = on_interrupt}, before;
+
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			(void)sigaction(numbers[i], &act, NULL);
+}
+
+bool
+ctl_replay_is_interrupted(void)
+{
+	return is_interrupted != 0;
+}
+
+void
 ctl_replay_id(char id[48])
 {
 	(void)snprintf(id, 48, "ctl-%d-%" PRIx64, (int)getpid(), clock_wall_ns());
@@ -190,7 +207,6 @@ int
 ctl_replay_run(const struct ctl *ctl, const char *sink, const char *id, const char *line,
     uint64_t total, struct deadletter_replay *end)
 {
-	struct sigaction act = {.sa_handler = on_interrupt}, before;
 	struct progress p = {.sink = sink,
 	    .total = total,
 	    .began_ns = clock_mono_ns(),
@@ -199,15 +215,18 @@ ctl_replay_run(const struct ctl *ctl, const char *sink, const char *id, const ch
 	int rc;
 
 	*end = (struct deadletter_replay){.state = ""};
+	ctl_replay_catch();
+	if (is_interrupted) {
+		ctl_say("sink %s: interrupted before it was asked", sink);
+		return CTL_FAILED;
+	}
 	if (ask(ctl, sink, line, end) == -1) {
 		if (errno != EPROTO)
 			ctl_say("sink %s: its process does not answer: %s: is sluiced running?",
 			    sink, strerror(errno));
 		return errno == EPROTO ? CTL_FAILED : CTL_UNAVAILABLE;
 	}
-	(void)sigaction(SIGINT, &act, &before);
 	rc = watch(ctl, sink, id, &p, end);
-	(void)sigaction(SIGINT, &before, NULL);
 	if (rc == CTL_OK && strcmp(end->state, "done") != 0) {
 		settle(ctl, sink, id, end);
 		ctl_say("sink %s: the replay %s%s%s", sink, end->state,

@@ -249,6 +249,8 @@ receipt(struct deadletter_stage *d, const char *rest, struct text_out *out)
 		text_add(out, "error: receipt STREAM POS\n");
 		return;
 	}
+	/* It may be asked before its first tick. */
+	deadletter_stage_open_receipt(d);
 	if (!d->has_receipt) {
 		text_add(out,
 		    "{\"receipt\":\"%s:%" PRIu32 ":%" PRIu64 "\",\"status\":\"unreadable\"}\n",

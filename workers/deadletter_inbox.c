@@ -164,6 +164,15 @@ deadletter_inbox_drop(struct deadletter_inbox *in)
 	in->dirfd = -1;
 }
 
+void
+deadletter_inbox_remove(const char *state_dir, const char *sink, const char *name)
+{
+	char path[640];
+
+	(void)snprintf(path, sizeof path, "%s/sinks/%s/inbox/%s", state_dir, sink, name);
+	(void)unlink(path);
+}
+
 /*---------------------------------------------------------------------------*
  * The sink's socket
  *---------------------------------------------------------------------------*/
@@ -248,6 +257,7 @@ deadletter_inbox_status(const char *answer, struct deadletter_replay *r)
 	    .delivered = number_of(answer, " delivered="),
 	    .dead = number_of(answer, " dead="),
 	    .skipped = number_of(answer, " skipped="),
+	    .late = number_of(answer, " late="),
 	    .total = number_of(answer, " total=")};
 	if (state == NULL || strncmp(answer, "id=", 3) != 0)
 		return false;

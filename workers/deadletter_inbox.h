@@ -43,6 +43,8 @@ int deadletter_inbox_add(struct deadletter_inbox *in, const struct deadletter_re
 int deadletter_inbox_commit(struct deadletter_inbox *in) __attribute__((warn_unused_result));
 /* As if it had never been; after a commit too. */
 void deadletter_inbox_drop(struct deadletter_inbox *in);
+/* The same of one that was committed and is not open any more. */
+void deadletter_inbox_remove(const char *state_dir, const char *sink, const char *name);
 
 /*
  * Ask a line socket and wait for the whole answer, timeout_ms at most.  0, or -1 with
@@ -55,6 +57,7 @@ int deadletter_inbox_ask(const char *path, const char *line, int timeout_ms,
 struct deadletter_replay {
 	char state[16]; /* running, done, stopped, failed */
 	uint64_t read, delivered, dead, skipped, total;
+	uint64_t late; /* of those skipped: another node had them first */
 	char reason[160];
 };
 /* False: no such line. */

@@ -74,6 +74,8 @@ deadletter_stage_of(const struct worker *w)
 	return w->stage;
 }
 
+/* Once the journal is ready, what answers about receipts is there: d->has_receipt. */
+void deadletter_stage_open_receipt(struct deadletter_stage *d);
 /* The index as the disk is now; errors are said. */
 void deadletter_stage_refresh(struct deadletter_stage *d);
 /* Mark, durably; how many were open, -1: said. */

@@ -5,9 +5,11 @@
  *
  * DESCRIPTION
  *	The events go into a file of the sink's inbox, the sink is asked to
- *	replay it, and once a second how far it is.  When it is done the records
- *	are marked as replayed; what was refused again has a new record.  When
- *	it stops or the sink dies nothing is marked: they can be sent again.
+ *	replay it (whatever its match says now: somebody asked for these), and
+ *	once a second how far it is.  When it is done the records are marked as
+ *	replayed; what was refused again has a new record.  When it stops, the
+ *	sink dies, or it skipped one that was not a late duplicate, nothing is
+ *	marked: they can be sent again.
  *
  * PROCESS
  *	deadletter.
@@ -51,9 +53,16 @@ ask(struct deadletter_stage *d, const char *line, struct deadletter_replay *r)
 	return rc;
 }
 
+/* The sink unlinks what it took; what it did not, or a dead one left, is ours. */
 static void
 finish(struct deadletter_stage *d)
 {
+	char name[48];
+
+	if (d->retry.is_running) {
+		(void)snprintf(name, sizeof name, "%s.frames", d->retry.id);
+		deadletter_inbox_remove(d->w->env->state_dir, d->retry.sink, name);
+	}
 	free(d->retry.ids);
 	d->retry = (struct deadletter_retry){.is_running = false};
 }
@@ -107,7 +116,7 @@ deadletter_retry_begin(
 		finish(d);
 		return false;
 	}
-	(void)snprintf(line, sizeof line, "replay file %s %s 0\n", t->id, name);
+	(void)snprintf(line, sizeof line, "replay file %s %s 0 all\n", t->id, name);
 	worker_blocked(d->w, "inbox");
 	if (!fill(d, &in, refs, n) || deadletter_inbox_commit(&in) == -1) {
 		(void)snprintf(why, size, "the sink's inbox: %s", strerror(errno));
@@ -159,16 +168,23 @@ deadletter_retry_tick(struct deadletter_stage *d)
 		return;
 	(void)snprintf(line, sizeof line, "replay status %s\n", t->id);
 	if (ask(d, line, &r) == -1) {
-		if (++t->failures < FAILURES_MAX)
+		/* An answer that knows nothing of it is a new process's. */
+		if (errno != EPROTO && ++t->failures < FAILURES_MAX)
 			return;
-		worker_error(d->w, "retry: sink %s does not answer: given up", t->sink);
+		worker_error(d->w, "retry: sink %s %s: given up", t->sink,
+		    errno == EPROTO ? "was restarted" : "does not answer");
 		finish(d);
 		return;
 	}
 	t->failures = 0;
 	if (strcmp(r.state, "running") == 0)
 		return;
-	if (strcmp(r.state, "done") == 0) {
+	if (strcmp(r.state, "done") == 0 && r.skipped > r.late) {
+		/* Which ones is not told. */
+		worker_error(d->w,
+		    "retry: sink %s skipped %" PRIu64 " of %zu: all of them stay open", t->sink,
+		    r.skipped - r.late, t->n);
+	} else if (strcmp(r.state, "done") == 0) {
 		mark(d);
 		log_line(LOG_LEVEL_NOTICE,
 		    "retry of %zu dead letters: sink=%s delivered=%" PRIu64 " dead=%" PRIu64

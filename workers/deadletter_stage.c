@@ -50,19 +50,18 @@ open_early(struct worker *w)
 	d->w = w;
 	d->cfg = &env->cfg->deadletter;
 	d->log_dirfd = -1;
-	/* Makes the folder too, which the marks need. */
-	d->writer = deadletter_writer_open(env->state_dir, DEADLETTER_INTAKE, env->uid, env->gid);
-	if (d->writer == NULL)
+	if (deadletter_writer_folder(env->state_dir, env->uid, env->gid) == -1)
 		fatal("%s/deadletter: %s", env->state_dir, strerror(errno));
-	if (d->cfg->invalid == 0) {
-		deadletter_writer_close(d->writer);
-		d->writer = NULL;
-	}
 	(void)snprintf(path, sizeof path, "%s/deadletter/lock", env->state_dir);
 	if (lock_wait(path, &d->lock_fd, is_orphaned, NULL) != LOCK_OK)
 		fatal("%s: cannot lock the dead letters: %s", path, strerror(errno));
 	if (env->uid != (uid_t)-1 && geteuid() == 0 && fchown(d->lock_fd, env->uid, env->gid) == -1)
 		fatal("%s: %s", path, strerror(errno));
+	/* Only now: until it let go of the lock a predecessor may still have written. */
+	if (d->cfg->invalid != 0 &&
+	    (d->writer = deadletter_writer_open(
+		 env->state_dir, DEADLETTER_INTAKE, env->uid, env->gid)) == NULL)
+		fatal("%s/deadletter: %s", env->state_dir, strerror(errno));
 	deadletter_copy_open(d);
 }
 
@@ -111,13 +110,13 @@ deadletter_stage_mark(struct deadletter_stage *d, const struct deadletter_ref *r
 	return marked;
 }
 
-/* What an answer about receipts rests on, once the journal has it. */
-static void
-open_receipt(struct deadletter_stage *d)
+void
+deadletter_stage_open_receipt(struct deadletter_stage *d)
 {
 	const struct worker_env *env = d->w->env;
 
-	if (word_load(&env->region->journal->ready_generation) != env->region->header->generation)
+	if (d->has_receipt ||
+	    word_load(&env->region->journal->ready_generation) != env->region->header->generation)
 		return;
 	d->log_dirfd = log_dir_open(env->cfg->journal.path, false);
 	if (d->log_dirfd == -1) {
@@ -125,6 +124,7 @@ open_receipt(struct deadletter_stage *d)
 		return;
 	}
 	receipt_open(&d->receipt, env->region, env->cfg, env->state_dir, d->log_dirfd);
+	receipt_note_begin(&d->receipt, false);
 	d->has_receipt = true;
 }
 
@@ -134,8 +134,7 @@ tick(struct worker *w, uint64_t mono_ns)
 	struct deadletter_stage *d = deadletter_stage_of(w);
 
 	(void)mono_ns;
-	if (!d->has_receipt)
-		open_receipt(d);
+	deadletter_stage_open_receipt(d);
 	if (d->writer != NULL && d->has_receipt)
 		deadletter_intake_follow(d, false);
 	if (++d->ticks % TICKS_PER_LOOK == 0) {

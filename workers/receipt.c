@@ -42,11 +42,11 @@ receipt_word(const struct receipt_facts *f)
 		return "skipped";
 	if (f->lost != 0)
 		return f->lost == SINK_EXPIRED ? "expired" : "corrupt";
-	if (f->dead != RECEIPT_NOT_DEAD)
-		return f->dead == RECEIPT_DEAD ? "dead" : "delivered";
-	if (f->is_late)
+	if (f->dead == RECEIPT_DEAD)
+		return "dead";
+	if (f->is_late) /* sent again or not: a replay skips it */
 		return "late-duplicate";
-	return f->is_match ? "delivered" : "skipped";
+	return f->is_match || f->dead == RECEIPT_REPLAYED ? "delivered" : "skipped";
 }
 
 void

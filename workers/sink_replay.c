@@ -41,7 +41,7 @@ struct sink_replay {
 	uint64_t rate;    /* a second; 0: any */
 	double allowance;
 	uint64_t allowed_at_ns;
-	uint64_t read, skipped, total;
+	uint64_t read, skipped, late, total; /* skipped: the late ones too */
 	uint64_t base[SINK_OUTCOMES]; /* of the window's counts when it began */
 
 	/* From the log: what it says between two times, or behind a place. */
@@ -201,12 +201,14 @@ allow(struct sink_replay *r, uint64_t now_ns)
 }
 
 static bool
-is_unwanted(struct sink *s, const struct sink_replay *r, const struct sink_event *ev)
+is_unwanted(struct sink *s, struct sink_replay *r, const struct sink_event *ev)
 {
 	const struct sink_engine *e = s->engine;
 
-	if (e->late != NULL && late_reader_has(e->late, ev->h.stream, ev->h.pos))
+	if (e->late != NULL && late_reader_has(e->late, ev->h.stream, ev->h.pos)) {
+		r->late++;
 		return true;
+	}
 	return !r->is_all && e->match != NULL &&
 	       !match_event(e->match, sink_event_value(ev, ev->h.event_type), ev->body);
 }
@@ -299,14 +301,15 @@ status(struct sink *s, const struct sink_replay *r, struct text_out *out)
 {
 	static const char *const words[] = {"none", "running", "done", "stopped", "failed"};
 	const uint64_t *now = s->engine->window.replay;
-	uint64_t skipped = r->skipped + now[SINK_SKIPPED] - r->base[SINK_SKIPPED] + now[SINK_LATE] -
-			   r->base[SINK_LATE];
+	uint64_t late = now[SINK_LATE] - r->base[SINK_LATE];
+	uint64_t skipped = r->skipped + now[SINK_SKIPPED] - r->base[SINK_SKIPPED] + late;
 
 	text_add(out,
 	    "id=%s state=%s read=%" PRIu64 " delivered=%" PRIu64 " dead=%" PRIu64
-	    " skipped=%" PRIu64 " total=%" PRIu64 " at_ns=%" PRIu64 " reason=\"%s\"\n",
+	    " skipped=%" PRIu64 " late=%" PRIu64 " total=%" PRIu64 " at_ns=%" PRIu64
+	    " reason=\"%s\"\n",
 	    r->id, words[r->state], r->read, now[SINK_DELIVERED] - r->base[SINK_DELIVERED],
-	    now[SINK_DEAD] - r->base[SINK_DEAD], skipped, r->total, r->at_ns, r->reason);
+	    now[SINK_DEAD] - r->base[SINK_DEAD], skipped, r->late + late, r->total, r->at_ns, r->reason);
 }
 
 static void

@@ -14,8 +14,9 @@
  *
  *	RATE is events per second, 0: as fast as it goes.  One at a time.  Status is
  *	one line of `key=value`: id state=(running|done|stopped|failed) read delivered
- *	dead skipped total (0: not known) at_ns reason="...".  read = delivered + dead
- *	+ skipped + what is in flight; when done nothing is.
+ *	dead skipped late total (0: not known) at_ns reason="...".  read = delivered +
+ *	dead + skipped + what is in flight; when done nothing is.  late: how many of
+ *	those that were skipped are late duplicates.
  *
  *	A file of the inbox is frames one behind the other (8-byte aligned, as in
  *	the log); the sink unlinks it when it is done.  Each event goes through the

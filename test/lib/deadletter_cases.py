@@ -1,5 +1,5 @@
 # deadletter_cases.py - refused events: kept with their reason, shown, sent again, ended.
-import json, os, signal, subprocess, sys, time
+import fcntl, json, os, signal, subprocess, sys, threading, time
 import servers
 from place import BUILD, Place, Suite, wait_for
 
@@ -269,6 +269,133 @@ def what_intake_refused_is_kept_when_asked(httpd):
         assert stats(p)[("intake", first["code"])][0] == 2, stats(p)
 
 
+def naps(pid):
+    """How often it went to sleep by itself; a process that waits for a lock does it often."""
+    try:
+        status = open("/proc/%d/status" % pid).read()
+    except (OSError, TypeError):
+        return 0
+    return int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+
+
+def what_a_predecessor_writes_last_is_not_overwritten(httpd):
+    httpd.rules()
+    with place(httpd, "deadletter\n    invalid yes\n") as p:
+        files = os.path.join(p.state, "deadletter", "intake", "00000001.dead")
+        lock = os.path.join(p.state, "deadletter", "lock")
+        for n in range(3):
+            p.post('{"userId":"u","n":%d}' % n)
+            wait_for(lambda: len(letters(p)) == n + 1, "it to be kept")
+            whole = open(files, "rb").read()
+            two = len(whole) if n == 1 else two if n == 2 else 0
+        p.stop()
+        # As if it had outlived its supervisor: the lock is held, the third record comes late.
+        os.truncate(files, two)
+        with open(lock, "r+") as held:
+            fcntl.lockf(held, fcntl.LOCK_EX)
+            starting = threading.Thread(target=p.start)
+            starting.start()
+            wait_for(lambda: p.daemon and naps(p.pid_of("deadletter")) > 100,
+                     "the successor to wait")
+            with open(files, "r+b") as f:
+                f.seek(two)
+                f.write(whole[two:])
+            fcntl.lockf(held, fcntl.LOCK_UN)
+            starting.join()
+        p.post('{"userId":"u","n":3}')
+        wait_for(lambda: len(letters(p)) >= 3 and '"n":3}' in letters(p)[0]["body"], "the fourth")
+        assert len(letters(p)) == 4, letters(p)
+
+
+def a_replay_is_of_these_whatever_the_match_says_now(httpd):
+    refuse(httpd, 1, 2, 3)
+    with place(httpd) as p:
+        receipts = post(p, [event(i) for i in range(5)])
+        settled(p, 5)
+        p.stop()
+        p.options["sections"] += "sink other\n    kind route\n    server %s/other\n" % (
+            httpd.facts()["url"])
+        p.options["sections"] = p.options["sections"].replace(
+            "    from oldest\n", "    from oldest\n    match-type view\n")
+        p.write()
+        p.start()
+        httpd.rules()
+        httpd.clear()
+        one = next(d["id"] for d in letters(p) if d["event"]["metadata"]["n"] == 1)
+        status, _, got = p.request("POST", "/deadletter/retry", json.dumps({"id": one}),
+                                   {"Content-Type": "application/json"}, port=p.admin)
+        assert status == 200, (status, got)
+        wait_for(lambda: len(letters(p)) == 2, "it to be marked")
+        assert numbers_of(httpd.requests()) == [1], httpd.requests()
+        code, out, err = run(p, "deadletter", "replay", "--sink", "hook")
+        assert code == 0, (code, out, err)
+        assert "selected 2 = delivered 2 + dead again 0 + skipped 0 + left 0" in out, out
+        assert numbers_of(httpd.requests()) == [1, 2, 3] and letters(p) == []
+        for n, word in [(1, "delivered"), (2, "delivered"), (4, "skipped")]:
+            _, out, _ = run(p, "receipt", "--json", receipts[n])
+            assert json.loads(out)["sinks"]["hook"] == word, (n, out)
+
+
+def a_receipt_is_told_by_a_stage_that_has_just_begun(httpd):
+    httpd.rules()
+    with place(httpd) as p:
+        receipts = post(p, [event(i) for i in range(3)])
+        settled(p, 3)
+        for _ in range(10):
+            os.kill(p.pid_of("deadletter"), 9)
+
+            def answer():
+                try:
+                    return stage(p, "receipt %s %s json" % tuple(receipts[1].split(":")[1:]))
+                except OSError:
+                    return None
+
+            got = json.loads(wait_for(answer, "the next one"))
+            assert got["status"] == "durable" and got["sinks"] == {"hook": "delivered"}, got
+
+
+def inbox(p):
+    try:
+        return os.listdir(os.path.join(p.state, "sinks", "hook", "inbox"))
+    except FileNotFoundError:  # the first replay makes it
+        return []
+
+
+def nothing_stays_in_the_inbox(httpd):
+    httpd.rules({"status": 400})
+    with place(httpd) as p:
+        post(p, [event(i) for i in range(20)])
+        settled(p, 20)
+        # A sink that does not answer; and who asked is ended.
+        sink = p.pid_of("hook")
+        os.kill(sink, signal.SIGSTOP)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            c = subprocess.Popen([os.path.join(BUILD, "sluicectl"), "-c", p.conf, "deadletter",
+                                  "replay", "--sink", "hook"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+            wait_for(lambda: any(n.endswith(".frames") for n in inbox(p)), "its file")
+            c.send_signal(number)
+            out, err = c.communicate(timeout=30)
+            assert c.returncode not in (0, -number), (c.returncode, out, err)
+            assert "left 20" in out and inbox(p) == [], (out, err, inbox(p))
+        os.kill(sink, signal.SIGCONT)
+        # A retry whose sink died under it.
+        httpd.rules({"delay_ms": 60000})
+        status, _, got = p.request("POST", "/deadletter/retry", '{"sink":"hook"}',
+                                   {"Content-Type": "application/json"}, port=p.admin)
+        assert status == 200, (status, got)
+        stage_pid = p.pid_of("deadletter")
+        os.kill(stage_pid, signal.SIGSTOP)
+        os.kill(p.pid_of("hook"), 9)
+        wait_for(lambda: inbox(p) == [] and "running" in stage(p, "show sink", "hook"),
+                 "the next sink")
+        name = got["replay"] + ".frames"
+        open(os.path.join(p.state, "sinks", "hook", "inbox", name), "w").close()
+        os.kill(stage_pid, signal.SIGCONT)
+        wait_for(lambda: "given up" in open(p.log).read(), "the retry to be given up")
+        assert inbox(p) == [] and len(letters(p)) == 20, inbox(p)
+
+
 def a_sink_killed_again_and_again_keeps_each_once(httpd):
     httpd.rules({"status": 400, "body": "never"})
     with place(httpd) as p:
@@ -397,6 +524,9 @@ def copies_go_to_kafka(httpd):
 CASES = [refused_events_are_listed_with_their_reason, a_replay_adds_up,
          an_interrupted_replay_leaves_the_rest, purged_is_not_sent,
          a_part_of_the_journal_is_delivered_again, what_intake_refused_is_kept_when_asked,
+         what_a_predecessor_writes_last_is_not_overwritten,
+         a_replay_is_of_these_whatever_the_match_says_now,
+         a_receipt_is_told_by_a_stage_that_has_just_begun, nothing_stays_in_the_inbox,
          a_sink_killed_again_and_again_keeps_each_once, what_is_old_goes,
          the_admin_port_lists_and_retries, copies_go_to_redis, copies_go_to_kafka]
 
