@@ -14,15 +14,13 @@
 #include "shm/word.h"
 #include "workers/checkpoint.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* A dot: not a stage's folder. */
-#define FOLDER "deadletter/.begin"
+/* In the sink's own folder: who retires the sink removes it too. */
+#define FILE_NAME "begin"
 
 static void
 keep(const struct receipt *r, struct receipt_begin *begin, struct checkpoint_file *f,
@@ -42,16 +40,12 @@ keep(const struct receipt *r, struct receipt_begin *begin, struct checkpoint_fil
 static void
 note(struct receipt *r, int i, int dirfd, bool is_keeper)
 {
-	const char *name = r->cfg->sink[i].name;
 	struct receipt_begin *begin = &r->begin[i];
-	int at = region_sink_find(r->region, name);
+	int at = region_sink_find(r->region, r->cfg->sink[i].name);
 	struct checkpoint_file f;
 	static struct checkpoint c;
-	char file[32];
 
-	/* A name of 32 letters loses its last one. */
-	(void)snprintf(file, sizeof file, "%.31s", name);
-	switch (checkpoint_read(dirfd, file, &c)) {
+	switch (checkpoint_read(dirfd, FILE_NAME, &c)) {
 	case CHECKPOINT_OK:
 		if (memcmp(c.instance, r->region->header->instance, sizeof c.instance) != 0)
 			break;
@@ -67,7 +61,7 @@ note(struct receipt *r, int i, int dirfd, bool is_keeper)
 	if (!is_keeper || at == -1 || r->region->sink[at] == NULL ||
 	    word_load(&r->region->sink[at]->ready_generation) != r->region->header->generation)
 		return;
-	checkpoint_open(&f, dirfd, file);
+	checkpoint_open(&f, dirfd, FILE_NAME);
 	keep(r, begin, &f, r->region->sink[at]);
 	checkpoint_close(&f);
 }
@@ -75,21 +69,18 @@ note(struct receipt *r, int i, int dirfd, bool is_keeper)
 void
 receipt_note_begin(struct receipt *r, bool is_keeper)
 {
-	char path[CONFIG_PATH_SIZE + 32];
-	bool is_all = true;
+	char path[CONFIG_PATH_SIZE + 64];
 	int dirfd;
 
-	for (int i = 0; i < r->cfg->sinks; i++)
-		is_all = is_all && r->begin[i].is_known;
-	if (is_all)
-		return;
-	(void)snprintf(path, sizeof path, "%s/%s", r->state_dir, FOLDER);
-	if (is_keeper && mkdir(path, 0750) == -1 && errno != EEXIST)
-		return;
-	if ((dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) == -1)
-		return;
-	for (int i = 0; i < r->cfg->sinks; i++)
-		if (!r->begin[i].is_known)
-			note(r, i, dirfd, is_keeper);
-	(void)close(dirfd);
+	for (int i = 0; i < r->cfg->sinks; i++) {
+		if (r->begin[i].is_known)
+			continue;
+		(void)snprintf(
+		    path, sizeof path, "%s/sinks/%s", r->state_dir, r->cfg->sink[i].name);
+		dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (dirfd == -1)
+			continue; /* the sink makes it */
+		note(r, i, dirfd, is_keeper);
+		(void)close(dirfd);
+	}
 }

@@ -331,7 +331,8 @@ END_TEST
 START_TEST(an_event_of_a_former_region_was_the_sinks_own)
 {
 	/* The sink began at 0, and again with the new region at 2. */
-	ck_assert_int_eq(mkdir(under("deadletter"), 0750), 0);
+	ck_assert_int_eq(mkdir(under("sinks"), 0750), 0);
+	ck_assert_int_eq(mkdir(under("sinks/events"), 0750), 0);
 	receipt_note_begin(&receipt, true);
 	word_store(&region.sink[3]->stream[0].start_seq, 2);
 	ck_assert_ptr_nonnull(strstr(ask(0, 0), "{\"events\":\"delivered\"}"));
@@ -339,6 +340,50 @@ START_TEST(an_event_of_a_former_region_was_the_sinks_own)
 	ck_assert_ptr_nonnull(strstr(ask(0, 0), "{\"events\":\"skipped\"}"));
 	receipt_note_begin(&receipt, false);
 	ck_assert_ptr_nonnull(strstr(ask(0, 0), "{\"events\":\"delivered\"}"));
+}
+END_TEST
+
+START_TEST(a_sink_that_was_retired_begins_again)
+{
+	ck_assert_int_eq(mkdir(under("deadletter"), 0750), 0);
+	ck_assert_int_eq(mkdir(under("sinks"), 0750), 0);
+	ck_assert_int_eq(mkdir(under("sinks/events"), 0750), 0);
+	receipt_note_begin(&receipt, true);
+	(void)nftw(under("sinks/events"), unlink_it, 16, FTW_DEPTH | FTW_PHYS);
+	ck_assert_int_eq(mkdir(under("sinks/events"), 0750), 0);
+	word_store(&region.sink[3]->stream[0].start_seq, 2);
+	memset(receipt.begin, 0, sizeof receipt.begin);
+	receipt_note_begin(&receipt, true);
+	ck_assert_ptr_nonnull(strstr(ask(0, 0), "{\"events\":\"skipped\"}"));
+}
+END_TEST
+
+START_TEST(sinks_whose_names_differ_in_the_last_letter_begin_each_for_itself)
+{
+	static const char *const names[] = {
+	    "s123456789012345678901234567890a", "s12345678901234567890123456789b"};
+	char path[64];
+
+	ck_assert_int_eq(mkdir(under("deadletter"), 0750), 0);
+	ck_assert_int_eq(mkdir(under("sinks"), 0750), 0);
+	cfg->sinks = 2;
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(cfg->sink[i].name, sizeof cfg->sink[i].name, "%s", names[i]);
+		(void)snprintf(path, sizeof path, "sinks/%s", names[i]);
+		ck_assert_int_eq(mkdir(under(path), 0750), 0);
+		(void)snprintf(region.header->sink_name[i].name,
+		    sizeof region.header->sink_name[i].name, "%s", names[i]);
+		word_store(&region.sink[i]->ready_generation, 3);
+		word_store(&region.sink[i]->stream[0].start_seq, (uint64_t)(7 + i));
+	}
+	for (int life = 0; life < 2; life++) {
+		memset(receipt.begin, 0, sizeof receipt.begin);
+		receipt_note_begin(&receipt, life == 0);
+		for (int i = 0; i < 2; i++) {
+			ck_assert(receipt.begin[i].is_known);
+			ck_assert_uint_eq(receipt.begin[i].seq[0], (uint64_t)(7 + i));
+		}
+	}
 }
 END_TEST
 
@@ -367,6 +412,8 @@ main(void)
 	tcase_add_test(t, a_lost_range_is_told);
 	tcase_add_test(t, a_late_duplicate_is_told_for_every_sink);
 	tcase_add_test(t, an_event_of_a_former_region_was_the_sinks_own);
+	tcase_add_test(t, a_sink_that_was_retired_begins_again);
+	tcase_add_test(t, sinks_whose_names_differ_in_the_last_letter_begin_each_for_itself);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
