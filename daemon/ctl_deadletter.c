@@ -136,6 +136,10 @@ load(struct ctl_deadletter *l)
 	}
 	if (l->index.is_unlisted)
 		ctl_say("more than %zu dead letters: the rest is not listed", l->index.max);
+	if (l->index.is_crowded)
+		ctl_say("more folders in %s than the %zu that were looked at: the rest is not "
+			"listed",
+		    l->index.path, l->index.stages);
 	if (l->ctl->cfg != NULL) {
 		retain_ns = (uint64_t)l->ctl->cfg->deadletter.retain_ms * CLOCK_NS_PER_MS;
 		if (now_ns > retain_ns)

@@ -40,13 +40,19 @@ struct deadletter_copies {
 struct file {
 	uint32_t crc; /* of what follows */
 	uint32_t n;
-	struct deadletter_copy_cursor cursor[DEADLETTER_INDEX_STAGES];
+	struct deadletter_copy_cursor cursor[DEADLETTER_INDEX_STAGES]; /* n of them */
 };
 
 static uint32_t
-crc_of(const struct file *f)
+crc_of(const struct file *f, size_t len)
 {
-	return crc32c(0, &f->n, sizeof *f - offsetof(struct file, n));
+	return crc32c(0, &f->n, len - offsetof(struct file, n));
+}
+
+static size_t
+len_of(uint32_t n)
+{
+	return offsetof(struct file, cursor) + n * sizeof(struct deadletter_copy_cursor);
 }
 
 static void
@@ -61,14 +67,16 @@ load(struct deadletter_copy *c)
 {
 	static struct file f;
 	char name[32];
+	ssize_t len;
 	int fd;
 
 	name_of(c, "", name);
 	c->is_loaded = true;
 	if ((fd = openat(c->d->index.dirfd, name, O_RDONLY | O_CLOEXEC)) == -1)
 		return;
-	if (pread(fd, &f, sizeof f, 0) == (ssize_t)sizeof f && f.crc == crc_of(&f) &&
-	    f.n <= DEADLETTER_INDEX_STAGES) {
+	len = pread(fd, &f, sizeof f, 0);
+	if (len >= (ssize_t)len_of(0) && f.crc == crc_of(&f, (size_t)len) &&
+	    f.n <= DEADLETTER_INDEX_STAGES && (size_t)len >= len_of(f.n)) {
 		memcpy(c->cursor, f.cursor, sizeof c->cursor);
 		c->cursors = f.n;
 	} else {
@@ -87,13 +95,13 @@ save(struct deadletter_copy *c)
 	memset(&f, 0, sizeof f);
 	f.n = (uint32_t)c->nexts;
 	memcpy(f.cursor, c->next, c->nexts * sizeof c->next[0]);
-	f.crc = crc_of(&f);
+	f.crc = crc_of(&f, len_of(f.n));
 	name_of(c, "", name);
 	name_of(c, ".new", new);
 	fd = openat(c->d->index.dirfd, new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	if (fd == -1)
 		return -1;
-	rc = log_dir_write(fd, &f, sizeof f, 0) == 0 && fsync(fd) == 0 ? 0 : -1;
+	rc = log_dir_write(fd, &f, len_of(f.n), 0) == 0 && fsync(fd) == 0 ? 0 : -1;
 	(void)close(fd);
 	if (rc == 0)
 		rc = renameat(c->d->index.dirfd, new, c->d->index.dirfd, name);

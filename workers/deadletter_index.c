@@ -261,6 +261,7 @@ find_stages(struct deadletter_index *ix)
 	struct dirent *e;
 	DIR *d = list(ix->dirfd);
 
+	ix->is_crowded = false;
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		size_t i = 0;
 		int fd;
@@ -269,11 +270,18 @@ find_stages(struct deadletter_index *ix)
 			continue;
 		while (i < ix->stages && strcmp(ix->stage[i].name, e->d_name) != 0)
 			i++;
-		if (i < ix->stages || ix->stages == DEADLETTER_INDEX_STAGES)
+		if (i < ix->stages)
 			continue;
 		fd = openat(ix->dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd == -1)
+		if (fd == -1) {
+			ix->is_crowded = ix->is_crowded || errno == EMFILE || errno == ENFILE;
 			continue;
+		}
+		if (i == DEADLETTER_INDEX_STAGES) {
+			ix->is_crowded = true;
+			(void)close(fd);
+			continue;
+		}
 		ix->stage[i] = (struct deadletter_index_stage){.dirfd = fd};
 		(void)snprintf(ix->stage[i].name, sizeof ix->stage[i].name, "%.39s", e->d_name);
 		ix->stages++;

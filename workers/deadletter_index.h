@@ -10,7 +10,9 @@
  *	keeps its entry until its file goes.
  *
  *	At most DEADLETTER_INDEX_MAX entries; what comes beyond is counted in
- *	`unlisted` and found again when others have gone.
+ *	`unlisted` and found again when others have gone.  At most
+ *	DEADLETTER_INDEX_STAGES folders: is_crowded says that there are more, whose
+ *	records are neither listed nor retained.
  *
  * PROCESS
  *	The deadletter stage; sluicectl reads.
@@ -27,7 +29,7 @@
 #include "workers/deadletter_file.h"
 
 #define DEADLETTER_INDEX_MAX	(4u << 20)
-#define DEADLETTER_INDEX_STAGES 64
+#define DEADLETTER_INDEX_STAGES 512 /* folders, those of retired sinks too; a descriptor each */
 #define DEADLETTER_INDEX_CODES	256
 
 enum deadletter_over {
@@ -81,6 +83,7 @@ struct deadletter_index {
 	size_t codes;
 	uint64_t n, open, bytes; /* entries; of those not over; bytes of files */
 	bool is_unlisted;
+	bool is_crowded; /* a folder is left out: too many, or too few descriptors */
 	size_t max; /* DEADLETTER_INDEX_MAX; less in tests */
 };
 

@@ -77,6 +77,7 @@ start(struct worker *w)
 	    deadletter_marks_open(&d->marks, &d->index) == -1)
 		fatal("%s/deadletter: %s", w->env->state_dir, strerror(errno));
 	worker_unblocked(w);
+	d->index.is_unlisted = d->index.is_crowded = false; /* the next look says so */
 	if (d->index.n > 0)
 		log_line(LOG_LEVEL_INFO, "%llu dead letters, %llu of them open",
 		    (unsigned long long)d->index.n, (unsigned long long)d->index.open);
@@ -86,13 +87,19 @@ start(struct worker *w)
 void
 deadletter_stage_refresh(struct deadletter_stage *d)
 {
-	bool was_unlisted = d->index.is_unlisted;
+	bool was_unlisted = d->index.is_unlisted, was_crowded = d->index.is_crowded;
 
 	if (deadletter_index_refresh(&d->index) == -1)
 		worker_error(d->w, "cannot read the dead letters: %s", strerror(errno));
 	if (d->index.is_unlisted && !was_unlisted)
 		worker_error(
 		    d->w, "more than %zu dead letters: the rest is not listed", d->index.max);
+	if (d->index.is_crowded && !was_crowded)
+		worker_error(d->w,
+		    "more folders of dead letters than %zu can be looked at: what is in the "
+		    "others is not listed and stays: remove folders of sinks that are gone from "
+		    "%s",
+		    d->index.stages, d->index.path);
 }
 
 int64_t

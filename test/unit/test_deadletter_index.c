@@ -144,6 +144,31 @@ START_TEST(what_comes_later_is_found_later)
 }
 END_TEST
 
+/* Folders of sinks that are gone stay as long as there are records in them. */
+START_TEST(folders_up_to_the_limit_are_looked_at_and_more_are_told)
+{
+	char path[128];
+
+	for (unsigned n = 0; n <= DEADLETTER_INDEX_STAGES; n++) {
+		(void)snprintf(path, sizeof path, "%s/deadletter/s%u", dir, n);
+		if (n == 0 || n == 100 || n == DEADLETTER_INDEX_STAGES - 1) {
+			(void)snprintf(path, sizeof path, "s%u", n);
+			write_records(path, n, n + 1);
+		} else {
+			ck_assert_int_eq(mkdir(path, 0750), 0);
+		}
+		if (n < DEADLETTER_INDEX_STAGES - 2)
+			continue;
+		ck_assert_int_eq(deadletter_index_refresh(&ix), 0);
+		ck_assert_uint_eq(ix.open, n == DEADLETTER_INDEX_STAGES - 2 ? 2 : 3);
+		ck_assert_int_eq(ix.is_crowded, n == DEADLETTER_INDEX_STAGES);
+	}
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(deadletter_index_refresh(&ix), 0);
+	ck_assert(!ix.is_crowded);
+}
+END_TEST
+
 START_TEST(the_newest_come_first)
 {
 	struct deadletter_query q = {.limit = 3};
@@ -493,6 +518,7 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, no_folder_is_no_error);
 	tcase_add_test(t, what_comes_later_is_found_later);
+	tcase_add_test(t, folders_up_to_the_limit_are_looked_at_and_more_are_told);
 	tcase_add_test(t, the_newest_come_first);
 	tcase_add_test(t, the_newest_of_many_come_first_too);
 	tcase_add_test(t, words_that_mean_nothing_are_refused);
