@@ -151,8 +151,11 @@ tick(struct worker *w, uint64_t mono_ns)
 			receipt_note_begin(&d->receipt, true);
 	}
 	deadletter_copy_tick(d);
-	if (d->ticks % TICKS_PER_RETAIN == 0)
+	if (d->ticks % TICKS_PER_RETAIN == 0) {
 		deadletter_retain(d, clock_wall_ns());
+		if (d->has_receipt)
+			receipt_trim(&d->receipt);
+	}
 }
 
 /* The others have ended: what intake refused is all in the log. */

@@ -59,5 +59,10 @@ int late_reader_refresh(struct late_reader *r, uint64_t count) __attribute__((wa
 bool late_reader_has(const struct late_reader *r, uint32_t stream, uint64_t pos);
 /* Positions before this are never asked for again. */
 void late_reader_forget(struct late_reader *r, uint32_t stream, uint64_t before);
+/* Give back the room of what was forgotten, if that is most of it.  Looks at all that is
+ * held when anything was forgotten since the last time: every few seconds, not more. */
+void late_reader_trim(struct late_reader *r);
+/* What the set of positions takes: 32 to 128 bytes for each. */
+size_t late_reader_bytes(const struct late_reader *r);
 
 #endif

@@ -5,8 +5,8 @@
  *
  * DESCRIPTION
  *	A set of (stream, position) in open addressing, at most half full.
- *	What was forgotten leaves it when it grows next: a removal would cost
- *	more than the place is worth.
+ *	What was forgotten leaves it when it grows next, or is trimmed: a removal
+ *	would cost more than the place is worth.
  *
  *	Files are read in the order of their segments, each once and from where
  *	the last look ended.  A damaged entry is stepped over when a whole one
@@ -53,6 +53,7 @@ struct late_reader {
 	size_t used, cap; /* cap: 0 or a power of two */
 	struct late_entry *block;
 	uint64_t before[SINK_PART_STREAMS]; /* forgotten below */
+	bool has_forgotten;                 /* since the last trim */
 };
 
 /*---------------------------------------------------------------------------*
@@ -87,18 +88,24 @@ slot_find(struct late_key *set, size_t cap, uint32_t stream, uint64_t pos)
 	return &set[i];
 }
 
-/* Room for `more`, without what is forgotten. */
-static int
-set_make_room(struct late_reader *r, size_t more)
+static size_t
+count_live(const struct late_reader *r)
 {
-	size_t live = 0, cap = SET_MIN;
-	struct late_key *set;
+	size_t live = 0;
 
-	if (2 * (r->used + more) <= r->cap)
-		return 0;
 	for (size_t i = 0; i < r->cap; i++)
 		live += r->set[i].stream_plus != 0 &&
 			!is_forgotten(r, r->set[i].stream_plus - 1, r->set[i].pos);
+	return live;
+}
+
+/* A new set with room for `more`, without what is forgotten. */
+static int
+set_rebuild(struct late_reader *r, size_t live, size_t more)
+{
+	size_t cap = SET_MIN;
+	struct late_key *set;
+
 	while (cap < 4 * (live + more)) /* a quarter full: grows seldom */
 		cap *= 2;
 	set = calloc(cap, sizeof *set);
@@ -115,6 +122,14 @@ set_make_room(struct late_reader *r, size_t more)
 	r->cap = cap;
 	r->used = live;
 	return 0;
+}
+
+static int
+set_make_room(struct late_reader *r, size_t more)
+{
+	if (2 * (r->used + more) <= r->cap)
+		return 0;
+	return set_rebuild(r, count_live(r), more);
 }
 
 static void
@@ -142,8 +157,29 @@ late_reader_has(const struct late_reader *r, uint32_t stream, uint64_t pos)
 void
 late_reader_forget(struct late_reader *r, uint32_t stream, uint64_t before)
 {
-	if (stream < SINK_PART_STREAMS && before > r->before[stream])
-		r->before[stream] = before;
+	if (stream >= SINK_PART_STREAMS || before <= r->before[stream])
+		return;
+	r->before[stream] = before;
+	r->has_forgotten = true;
+}
+
+void
+late_reader_trim(struct late_reader *r)
+{
+	size_t live;
+
+	if (!r->has_forgotten || r->cap <= SET_MIN)
+		return;
+	r->has_forgotten = false;
+	live = count_live(r);
+	if (live < r->cap / 16)
+		(void)set_rebuild(r, live, 0); /* without memory: as it was */
+}
+
+size_t
+late_reader_bytes(const struct late_reader *r)
+{
+	return r->cap * sizeof *r->set;
 }
 
 /*---------------------------------------------------------------------------*

@@ -261,6 +261,16 @@ dead_of(const struct deadletter_index *dead, const char *name, uint32_t stream, 
 	return result;
 }
 
+void
+receipt_trim(struct receipt *r)
+{
+	if (r->late == NULL)
+		return;
+	for (uint32_t i = 0; i < LAYOUT_SLOTS_MAX + 2; i++)
+		late_reader_forget(r->late, i, word_load(&r->region->journal->stream[i].oldest));
+	late_reader_trim(r->late);
+}
+
 static bool
 is_late(struct receipt *r, const struct frame_header *h)
 {

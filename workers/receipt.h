@@ -84,6 +84,9 @@ void receipt_close(struct receipt *r);
  */
 void receipt_note_begin(struct receipt *r, bool is_keeper);
 
+/* Give back what is remembered of positions that the log has no more: every ten seconds. */
+void receipt_trim(struct receipt *r);
+
 /* One JSON object without a newline.  dead: refreshed by the caller. */
 void receipt_json(struct receipt *r, const struct deadletter_index *dead, uint32_t stream,
     uint64_t pos, struct text_out *out);

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define CHECKPOINT_EVERY_NS CLOCK_NS_PER_S
+#define TRIM_EVERY_NS	    (10 * CLOCK_NS_PER_S)
 /* A sink that lingers looks for more by itself: at least this often. */
 #define LOOK_MIN_MS 1
 #define LOOK_MAX_MS 25
@@ -341,6 +342,10 @@ tick(struct worker *w, uint64_t mono_ns)
 	}
 	for (uint32_t i = 0; e->late != NULL && i < e->region->slots; i++)
 		late_reader_forget(e->late, i, e->window.place[i].pos);
+	if (e->late != NULL && mono_ns - e->trimmed_at_ns >= TRIM_EVERY_NS) {
+		e->trimmed_at_ns = mono_ns;
+		late_reader_trim(e->late);
+	}
 	sink_trouble_show(s);
 	if (s->ops->tick != NULL)
 		s->ops->tick(s, mono_ns);

@@ -49,6 +49,7 @@ struct sink_engine {
 	bool is_changed;                           /* cursors moved since the last checkpoint */
 	bool was_new;                              /* nothing was known of this sink before */
 	uint64_t checkpoint_at_ns;
+	uint64_t trimmed_at_ns; /* the late list */
 	uint64_t now_ns;
 
 	/* The sink that claims, if there is one and we are not it. */

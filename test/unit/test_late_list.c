@@ -375,6 +375,38 @@ START_TEST(what_is_forgotten_does_not_take_room_for_ever)
 }
 END_TEST
 
+START_TEST(what_is_forgotten_gives_its_room_back)
+{
+	struct late_writer *w = writer(0, 0);
+	struct late_reader *r = late_reader_open(dir, "claims");
+	size_t least, most;
+
+	add(w, 0, 100);
+	ck_assert_int_eq(late_reader_refresh(r, late_writer_flush(w)), 0);
+	least = late_reader_bytes(r);
+	add(w, 100, 200000);
+	ck_assert_int_eq(late_reader_refresh(r, late_writer_flush(w)), 0);
+	most = late_reader_bytes(r);
+	ck_assert_uint_ge(most, 200000 * 32);
+	ck_assert_uint_le(most, 200000 * 128);
+	late_reader_trim(r);
+	for (uint32_t stream = 0; stream < 3; stream++)
+		late_reader_forget(r, stream, 8 * 100000);
+	late_reader_trim(r); /* half of it is no reason */
+	ck_assert_uint_eq(late_reader_bytes(r), most);
+	for (uint32_t stream = 0; stream < 3; stream++)
+		late_reader_forget(r, stream, 8 * 199990);
+	late_reader_trim(r);
+	ck_assert_uint_le(late_reader_bytes(r), least);
+	ck_assert_uint_eq(has(r, 0, 210000), 10);
+	add(w, 200000, 200050);
+	ck_assert_int_eq(late_reader_refresh(r, late_writer_flush(w)), 0);
+	ck_assert_uint_eq(has(r, 0, 210000), 60);
+	late_reader_close(r);
+	late_writer_close(w);
+}
+END_TEST
+
 /* Room on a disk is taken away by a limit on file sizes. */
 START_TEST(what_cannot_be_written_waits_and_is_not_published)
 {
@@ -432,6 +464,7 @@ main(void)
 	tcase_add_test(t, killed_at_any_time_nothing_published_is_lost);
 	tcase_add_test(t, files_of_segments_that_are_gone_go_too);
 	tcase_add_test(t, what_is_forgotten_does_not_take_room_for_ever);
+	tcase_add_test(t, what_is_forgotten_gives_its_room_back);
 	tcase_add_test(t, what_cannot_be_written_waits_and_is_not_published);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);

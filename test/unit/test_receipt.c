@@ -323,6 +323,19 @@ START_TEST(a_late_duplicate_is_told_for_every_sink)
 	    strstr(ask(0, 0), "{\"events\":\"late-duplicate\",\"claims\":\"late-duplicate\"}"));
 	ck_assert_ptr_nonnull(
 	    strstr(ask(0, 256), "{\"events\":\"skipped\",\"claims\":\"delivered\"}"));
+
+	/* What the log has no more nobody asks for: it takes no memory. */
+	for (uint64_t n = 1; n <= 50000; n++)
+		ck_assert_int_eq(late_writer_add(late, 1, 1, 8 * n), 0);
+	word_store(&region.sink[4]->late_count, late_writer_flush(late));
+	ck_assert_ptr_nonnull(strstr(ask(0, 0), "late-duplicate"));
+	ck_assert_uint_ge(late_reader_bytes(receipt.late), 50000 * 32);
+	receipt_trim(&receipt);
+	ck_assert_uint_ge(late_reader_bytes(receipt.late), 50000 * 32);
+	word_store(&region.journal->stream[1].oldest, 8 * 50001);
+	receipt_trim(&receipt);
+	ck_assert_uint_le(late_reader_bytes(receipt.late), 1024 * 16);
+	ck_assert_ptr_nonnull(strstr(ask(0, 0), "late-duplicate"));
 	late_writer_close(late);
 	close(fd);
 }
