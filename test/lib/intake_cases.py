@@ -37,7 +37,8 @@ def memory_on_request(p):
     expect(p.post(fresh(), "/events?ack=memory"), 202, ack="memory")
     expect(p.post(fresh(), headers={"Sluice-Ack": "memory"}), 202, ack="memory")
     expect(p.post(fresh(), "/events?ack=durable", {"Sluice-Ack": "memory"}), 202, ack="durable")
-    expect(p.post(fresh(), "/events?ack=delivered"), 400, error__code="bad_ack")
+    expect(p.post(fresh(), "/events?ack=deliver"), 400, error__code="bad_ack")
+    expect(p.post(fresh(), "/events?ack=delivered"), 400, error__code="ack_not_offered")
     expect(p.post(fresh(), "/events?ack=%zz"), 400, error__code="bad_query")
     expect(p.post(fresh(), "/events?ack=memory&ack=memory"), 400, error__code="bad_query")
 
