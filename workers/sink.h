@@ -16,8 +16,9 @@
  *	take()	  gets an event and keeps what it needs (the bytes are gone when it
  *		  returns).  SINK_TAKEN: from now on the kind owes sink_done() or
  *		  sink_dead() for its ticket, in any order.  SINK_FULL: it is offered
- *		  again after the next sink_done().  SINK_REFUSED: it can never be sent;
- *		  the kind has called sink_refuse() and it becomes a dead letter.
+ *		  again after the next sink_done().  SINK_FULL with nothing in flight is
+ *		  cleared by sink_done(s, 0, 0).  SINK_REFUSED: it can never be sent; the
+ *		  kind has called sink_refuse() and it becomes a dead letter.
  *	flush()	  what was taken since the last flush is due (rows, bytes or age, or the
  *		  stage drains): send it.  Called once for it: a kind that cannot send it
  *		  now remembers, and sends when it can.
