@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #define FIRST_BUF (64u << 10)
+#define LOOKS_MAX 4
 /* Of a list of lost ranges the newest part is enough: the log is not longer. */
 #define LOST_MAX (1 << 20)
 
@@ -127,6 +128,7 @@ walk_log(struct receipt *r, struct log_reader *reader, uint32_t stream, uint64_t
 		case LOG_ITEM_END:
 			return PLACE_UNKNOWN;
 		case LOG_ITEM_ERROR:
+			errno = item.error;
 			return PLACE_FAILED;
 		default:
 			break;
@@ -154,7 +156,7 @@ walk_log(struct receipt *r, struct log_reader *reader, uint32_t stream, uint64_t
 }
 
 static enum place
-find_in_log(struct receipt *r, uint32_t stream, uint64_t pos, struct frame_header *h)
+look_in_log(struct receipt *r, uint32_t stream, uint64_t pos, struct frame_header *h)
 {
 	struct log_reader *reader = xcalloc(1, sizeof *reader);
 	enum place place = PLACE_FAILED;
@@ -184,6 +186,21 @@ find_in_log(struct receipt *r, uint32_t stream, uint64_t pos, struct frame_heade
 	return place;
 }
 
+static enum place
+find_in_log(struct receipt *r, uint32_t stream, uint64_t pos, struct frame_header *h)
+{
+	enum place place = PLACE_FAILED;
+
+	/* Retention may take a segment after it was listed: the next look knows. */
+	for (int i = 0; i < LOOKS_MAX && place == PLACE_FAILED; i++) {
+		errno = 0;
+		place = look_in_log(r, stream, pos, h);
+		if (place == PLACE_FAILED && errno != ENOENT)
+			break;
+	}
+	return place;
+}
+
 /* The frame into r->buf. */
 static enum place
 find(struct receipt *r, uint32_t stream, uint64_t pos, struct frame_header *h, bool *is_durable)
@@ -197,9 +214,12 @@ find(struct receipt *r, uint32_t stream, uint64_t pos, struct frame_header *h, b
 	*is_durable = pos < durable;
 	if (stream < r->region->slots && copy_from_ring(r, stream, pos, h) == RING_OK) {
 		place = PLACE_FOUND;
-	} else if (!*is_durable) {
-		return PLACE_UNKNOWN;
 	} else {
+		/* What a ring has lost was durable before, maybe since we looked. */
+		*is_durable =
+		    *is_durable || pos < cursor_pos(&r->region->journal->stream[stream].durable);
+		if (!*is_durable)
+			return PLACE_UNKNOWN;
 		place = find_in_log(r, stream, pos, h);
 	}
 	return place == PLACE_FOUND && h->type != FRAME_EVENT ? PLACE_UNKNOWN : place;

@@ -3,6 +3,7 @@
  * NAME
  *	test_receipt - what is told about an event, from parts made up by hand
  */
+#include "test/unit/log_fixture.h"
 #include "test/unit/shm_fixture.h"
 #include "shm/word.h"
 #include "workers/receipt.h"
@@ -10,8 +11,30 @@
 #include <check.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+
+static unsigned opens, goes_at; /* of the log's first segment */
+
+/* Instead of the C library's: retention takes the first segment before its n-th opening. */
+int
+openat(int dirfd, const char *path, int flags, ...)
+{
+	char name[LOG_DIR_NAME_LEN];
+	mode_t mode = 0;
+	va_list ap;
+
+	va_start(ap, flags);
+	if ((flags & O_CREAT) != 0)
+		mode = va_arg(ap, mode_t);
+	va_end(ap);
+	log_dir_name(1, name);
+	if (goes_at != 0 && strcmp(path, name) == 0 && ++opens == goes_at)
+		(void)unlinkat(dirfd, path, 0);
+	return (int)syscall(SYS_openat, dirfd, path, flags, mode);
+}
 
 static const struct {
 	const char *word;
@@ -400,6 +423,37 @@ START_TEST(sinks_whose_names_differ_in_the_last_letter_begin_each_for_itself)
 }
 END_TEST
 
+START_TEST(a_segment_that_goes_meanwhile_is_expired_and_not_unreadable)
+{
+	unsigned durable = 0, expired = 0, other = 0;
+
+	/* Stream 1 has nothing in its ring; its first event is in the first segment. */
+	for (unsigned at = 1; at < 12; at++) {
+		struct lf *f = lf_new();
+		int log = receipt.log_dirfd;
+
+		for (int i = 0; f->w.number < 3; i++)
+			lf_commit(f, 1, 100, 1);
+		cursor_init(&region.journal->stream[1].durable, f->stream[1].end, 1);
+		word_store(&region.journal->log_end, layout_log_end(f->w.number, f->w.off));
+		receipt.log_dirfd = f->dirfd;
+		opens = 0;
+		goes_at = at;
+		(void)ask(1, 0);
+		goes_at = 0;
+		durable += strstr(out.buf, "\"durable\"") != NULL;
+		expired += strstr(out.buf, "\"expired\"") != NULL;
+		other += strstr(out.buf, "\"durable\"") == NULL &&
+			 strstr(out.buf, "\"expired\"") == NULL;
+		receipt.log_dirfd = log;
+		lf_free(f);
+	}
+	ck_assert_uint_eq(other, 0);
+	ck_assert_uint_ge(expired, 1);
+	ck_assert_uint_ge(durable, 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -426,6 +480,7 @@ main(void)
 	tcase_add_test(t, a_late_duplicate_is_told_for_every_sink);
 	tcase_add_test(t, an_event_of_a_former_region_was_the_sinks_own);
 	tcase_add_test(t, a_sink_that_was_retired_begins_again);
+	tcase_add_test(t, a_segment_that_goes_meanwhile_is_expired_and_not_unreadable);
 	tcase_add_test(t, sinks_whose_names_differ_in_the_last_letter_begin_each_for_itself);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
