@@ -46,6 +46,8 @@ show_sink(struct sink *s, struct text_out *out)
 	    (unsigned long long)sink_window_in_flight(&e->window),
 	    (unsigned long long)e->window.bytes, (unsigned long long)e->unflushed, e->is_full,
 	    e->wants_attempt);
+	if (e->late != NULL)
+		text_add(out, "late_bytes=%zu\n", late_reader_bytes(e->late));
 	for (int o = 0; o < SINK_OUTCOMES; o++)
 		text_add(out, "%s%s=%llu", o == 0 ? "" : " ", sink_outcome_name(o),
 		    (unsigned long long)outcome[o]);

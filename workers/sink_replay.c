@@ -41,11 +41,13 @@ struct sink_replay {
 	uint64_t rate;    /* a second; 0: any */
 	double allowance;
 	uint64_t allowed_at_ns;
-	uint64_t read, skipped, late, total; /* skipped: the late ones too */
+	uint64_t read, skipped, skipped_late, total; /* skipped: the late ones too */
 	uint64_t base[SINK_OUTCOMES]; /* of the window's counts when it began */
 
-	/* From the log: what it says between two times, or behind a place. */
+	/* From the log: what it says between two times, or behind a place.  The engine's
+	 * list of late duplicates has forgotten what lies behind its own cursors. */
 	bool is_log, is_open;
+	struct late_reader *late;
 	struct log_reader reader;
 	uint64_t from_ns, to_ns, at_ns;
 	bool has_end;
@@ -76,6 +78,8 @@ let_go(struct sink *s, struct sink_replay *r)
 	if (r->is_open)
 		log_reader_close(&r->reader);
 	r->is_open = false;
+	late_reader_close(r->late);
+	r->late = NULL;
 	if (r->map != NULL)
 		(void)munmap((void *)(uintptr_t)r->map, r->map_len + SINK_SOURCE_PADDING);
 	r->map = NULL;
@@ -204,9 +208,10 @@ static bool
 is_unwanted(struct sink *s, struct sink_replay *r, const struct sink_event *ev)
 {
 	const struct sink_engine *e = s->engine;
+	const struct late_reader *late = r->is_log ? r->late : e->late;
 
-	if (e->late != NULL && late_reader_has(e->late, ev->h.stream, ev->h.pos)) {
-		r->late++;
+	if (late != NULL && late_reader_has(late, ev->h.stream, ev->h.pos)) {
+		r->skipped_late++;
 		return true;
 	}
 	return !r->is_all && e->match != NULL &&
@@ -221,6 +226,9 @@ sink_replay_feed(struct sink *s)
 	struct sink_event ev;
 
 	allow(r, e->now_ns);
+	if (r->late != NULL && r->state == REPLAY_RUNNING &&
+	    late_reader_refresh(r->late, word_load(&e->claimer->late_count)) == -1)
+		end(s, r, REPLAY_FAILED, "the list of late duplicates cannot be read");
 	for (int n = 0; n < FRAMES_A_TURN && r->state == REPLAY_RUNNING && !r->is_read_out; n++) {
 		if (e->is_full || (r->rate != 0 && r->allowance < 1) ||
 		    !sink_window_has_room(&e->window) ||
@@ -309,7 +317,7 @@ status(struct sink *s, const struct sink_replay *r, struct text_out *out)
 	    " skipped=%" PRIu64 " late=%" PRIu64 " total=%" PRIu64 " at_ns=%" PRIu64
 	    " reason=\"%s\"\n",
 	    r->id, words[r->state], r->read, now[SINK_DELIVERED] - r->base[SINK_DELIVERED],
-	    now[SINK_DEAD] - r->base[SINK_DEAD], skipped, r->late + late, r->total, r->at_ns, r->reason);
+	    now[SINK_DEAD] - r->base[SINK_DEAD], skipped, r->skipped_late + late, r->total, r->at_ns, r->reason);
 }
 
 static void
@@ -338,6 +346,25 @@ open_log(struct sink *s, struct sink_replay *r)
 	return true;
 }
 
+/* What another node had first from where the replay begins. */
+static void
+open_late(struct sink *s, struct sink_replay *r)
+{
+	const struct config *cfg = s->worker->env->cfg;
+
+	if (s->engine->claimer == NULL || r->state != REPLAY_RUNNING)
+		return;
+	r->late =
+	    late_reader_open(s->worker->env->state_dir, cfg->sink[config_claim_sink(cfg)].name);
+	if (r->late == NULL) {
+		end(s, r, REPLAY_FAILED, strerror(errno));
+		return;
+	}
+	for (uint32_t i = 0; i < LOG_STREAMS; i++)
+		if (r->reader.has_next[i])
+			late_reader_forget(r->late, i, r->reader.next[i]);
+}
+
 /* replay log ID FROM TO RATE [all] */
 static bool
 from_times(struct sink *s, struct sink_replay *r, const char *line)
@@ -355,6 +382,7 @@ from_times(struct sink *s, struct sink_replay *r, const char *line)
 	r->to_ns = to;
 	if (from != 0 && log_reader_seek_time(&r->reader, from) == LOG_READER_FAILED)
 		end(s, r, REPLAY_FAILED, strerror(errno));
+	open_late(s, r);
 	return true;
 }
 
@@ -378,6 +406,7 @@ from_place(struct sink *s, struct sink_replay *r, const char *line)
 		return true;
 	if (log_reader_seek_pos(&r->reader, stream, pos) == LOG_READER_FAILED)
 		end(s, r, REPLAY_FAILED, strerror(errno));
+	open_late(s, r);
 	return true;
 }
 
