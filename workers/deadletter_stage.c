@@ -58,9 +58,8 @@ open_early(struct worker *w)
 	if (env->uid != (uid_t)-1 && geteuid() == 0 && fchown(d->lock_fd, env->uid, env->gid) == -1)
 		fatal("%s: %s", path, strerror(errno));
 	/* Only now: until it let go of the lock a predecessor may still have written. */
-	if (d->cfg->invalid != 0 &&
-	    (d->writer = deadletter_writer_open(
-		 env->state_dir, DEADLETTER_INTAKE, env->uid, env->gid)) == NULL)
+	if (d->cfg->invalid != 0 && (d->writer = deadletter_writer_open(env->state_dir,
+					 DEADLETTER_INTAKE, env->uid, env->gid)) == NULL)
 		fatal("%s/deadletter: %s", env->state_dir, strerror(errno));
 	deadletter_copy_open(d);
 }

@@ -40,7 +40,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FOLDER	     "deadletter"
+#define FOLDER       "deadletter"
 #define ROTATE_BYTES (64u << 20)
 #define BUFFER_BYTES (16u << 20)
 #define FILES_SEEN   2

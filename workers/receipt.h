@@ -79,8 +79,8 @@ void receipt_close(struct receipt *r);
 
 /*
  * A part's start_seq is of this region's life; a receipt may be older.  So the first one
- * is kept in STATE/sinks/SINK/begin, until the sink is retired.  Reads what is there; is_keeper: writes what
- * is not (the deadletter stage, once a second).
+ * is kept in STATE/sinks/SINK/begin, until the sink is retired.  Reads what is there; is_keeper:
+ * writes what is not (the deadletter stage, once a second).
  */
 void receipt_note_begin(struct receipt *r, bool is_keeper);
 

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define CHECKPOINT_EVERY_NS CLOCK_NS_PER_S
-#define TRIM_EVERY_NS	    (10 * CLOCK_NS_PER_S)
+#define TRIM_EVERY_NS       (10 * CLOCK_NS_PER_S)
 /* A sink that lingers looks for more by itself: at least this often. */
 #define LOOK_MIN_MS 1
 #define LOOK_MAX_MS 25

@@ -42,7 +42,7 @@ struct sink_replay {
 	double allowance;
 	uint64_t allowed_at_ns;
 	uint64_t read, skipped, skipped_late, total; /* skipped: the late ones too */
-	uint64_t base[SINK_OUTCOMES]; /* of the window's counts when it began */
+	uint64_t base[SINK_OUTCOMES];                /* of the window's counts when it began */
 
 	/* From the log: what it says between two times, or behind a place.  The engine's
 	 * list of late duplicates has forgotten what lies behind its own cursors. */
@@ -317,7 +317,8 @@ status(struct sink *s, const struct sink_replay *r, struct text_out *out)
 	    " skipped=%" PRIu64 " late=%" PRIu64 " total=%" PRIu64 " at_ns=%" PRIu64
 	    " reason=\"%s\"\n",
 	    r->id, words[r->state], r->read, now[SINK_DELIVERED] - r->base[SINK_DELIVERED],
-	    now[SINK_DEAD] - r->base[SINK_DEAD], skipped, r->skipped_late + late, r->total, r->at_ns, r->reason);
+	    now[SINK_DEAD] - r->base[SINK_DEAD], skipped, r->skipped_late + late, r->total,
+	    r->at_ns, r->reason);
 }
 
 static void
