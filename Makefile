@@ -154,9 +154,11 @@ install: all
 	for page in docs/man/*.[1-8]; do \
 	    $(INSTALL) -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/ || exit 1; done
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/doc/sluice/docs/decisions \
+	    $(DESTDIR)$(PREFIX)/share/doc/sluice/docs/sinks \
 	    $(DESTDIR)$(PREFIX)/share/doc/sluice/etc
 	$(INSTALL) -m 0644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/sluice/
 	$(INSTALL) -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice/docs/
+	$(INSTALL) -m 0644 docs/sinks/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice/docs/sinks/
 	$(INSTALL) -m 0644 docs/decisions/*.md $(DESTDIR)$(PREFIX)/share/doc/sluice/docs/decisions/
 	$(INSTALL) -m 0644 etc/sluice.conf $(DESTDIR)$(PREFIX)/share/doc/sluice/etc/
 	sed 's|@PREFIX@|$(PREFIX)|g' systemd/sluice.service \

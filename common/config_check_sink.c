@@ -142,6 +142,18 @@ check_route(struct config_parser *p, int at)
 		complain(p, how, "kind route can do none and gzip");
 }
 
+/* A name alone logs nobody in. */
+static void
+check_kafka(struct config_parser *p, int at)
+{
+	const struct config_sink *s = &p->cfg->sink[at];
+	struct subject user = OF(at, user), file = OF(at, password_file);
+
+	if (s->kind == CONFIG_SINK_KAFKA && s->user[0] != '\0' && s->password_file[0] == '\0' &&
+	    is_good(p, user) && is_good(p, file))
+		complain(p, user, "user %s needs a password: write password-file too", s->user);
+}
+
 /* Claims are made in one place, or two of them would each refuse the other's events. */
 static void
 check_claimer(struct config_parser *p, int at)
@@ -225,6 +237,7 @@ config_check_sinks(struct config_parser *p)
 		check_batch(p, i);
 		check_times(p, i);
 		check_route(p, i);
+		check_kafka(p, i);
 		config_check_sink_texts(p, i);
 	}
 	check_promises(p);

@@ -12,6 +12,7 @@
 #include "common/column.h"
 #include "common/config_check_parts.h"
 #include "common/config_errors.h"
+#include "common/kafka_option.h"
 #include "common/match.h"
 #include "common/panic.h"
 #include "common/pick.h"
@@ -138,6 +139,8 @@ check_servers(struct config_parser *p, int at)
 			why = check_url(text, s->kind == CONFIG_SINK_ROUTE);
 		else
 			why = config_check_server(text, s->kind != CONFIG_SINK_KAFKA);
+		if (why != NULL && s->kind == CONFIG_SINK_KAFKA && strchr(text, ',') != NULL)
+			why = "is more than one: write one server line for each";
 		for (j = 0; why == NULL && j < i; j++)
 			if (strcmp(s->server.at[j], text) == 0)
 				why = "stands here twice";
@@ -248,6 +251,25 @@ check_pairs(struct config_parser *p, struct subject of, const struct config_list
 	}
 }
 
+static void
+check_options(struct config_parser *p, int at)
+{
+	const struct config_list *list = &p->cfg->sink[at].option;
+	struct subject of = OF(at, option);
+	const char *instead;
+	size_t len;
+	int i;
+
+	check_pairs(
+	    p, of, list, "abcdefghijklmnopqrstuvwxyz0123456789_.", "socket.keepalive.enable true");
+	for (i = 0; i < list->n; i++) {
+		len = strcspn(list->at[i], " ");
+		if ((instead = kafka_option_refused(list->at[i], len)) != NULL)
+			complain_line(p, of, i, "%.*s: %s; take the line out", (int)len,
+			    list->at[i], instead);
+	}
+}
+
 /* "Name: value" of HTTP. */
 static void
 check_headers(struct config_parser *p, int at)
@@ -332,8 +354,7 @@ config_check_sink_texts(struct config_parser *p, int at)
 	check_columns(p, at);
 	check_pairs(p, OF(at, setting), &s->setting, "abcdefghijklmnopqrstuvwxyz0123456789_",
 	    "max_threads 4");
-	check_pairs(p, OF(at, option), &s->option, "abcdefghijklmnopqrstuvwxyz0123456789_.",
-	    "socket.keepalive.enable true");
+	check_options(p, at);
 	check_headers(p, at);
 	check_status(p, at);
 }

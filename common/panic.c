@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void (*told)(const char *text);
 static char *last_words;
 static size_t last_words_size;
 
@@ -28,6 +29,12 @@ panic_last_words(char *buf, size_t size)
 	last_words_size = size;
 }
 
+void
+fatal_tell(void (*tell)(const char *text))
+{
+	told = tell;
+}
+
 static void __attribute__((format(printf, 2, 0)))
 say_and_exit(int code, const char *fmt, va_list ap)
 {
@@ -35,6 +42,8 @@ say_and_exit(int code, const char *fmt, va_list ap)
 
 	(void)vsnprintf(line, sizeof line, fmt, ap);
 	log_line(LOG_LEVEL_ERR, "%s", line);
+	if (told != NULL)
+		told(line);
 	exit(code);
 }
 

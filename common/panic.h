@@ -32,6 +32,9 @@ void panic(const char *file, int line, const char *fmt, ...)
  * The buffer must outlive the process (a shared page does). */
 void panic_last_words(char *buf, size_t size);
 
+/* Who else hears what fatal() says before the process ends; NULL: nobody. */
+void fatal_tell(void (*tell)(const char *text));
+
 #define PANIC(...) panic(__FILE__, __LINE__, __VA_ARGS__)
 #define assert_that(x)                                                                             \
 	do {                                                                                       \

@@ -14,6 +14,7 @@
  *	None here.
  */
 #include "common/config.h"
+#include "common/config_files.h"
 #include "common/log.h"
 #include "common/panic.h"
 #include "daemon/supervisor.h"
@@ -144,6 +145,20 @@ load(const struct options *o, struct supervisor_user *user)
 	exit(EXIT_CONFIG);
 }
 
+/* What no reading of the text shows; exits as load() does. */
+static void
+check_files(const struct options *o, const struct config *cfg)
+{
+	struct config_errors errs = {0};
+
+	if (config_files_check(cfg, &errs) == 0)
+		return;
+	for (int i = 0; i < errs.n; i++)
+		(void)fprintf(stderr, "%s: %s\n", o->config, errs.text[i]);
+	config_errors_free(&errs);
+	exit(EXIT_CONFIG);
+}
+
 /*
  * Make the arguments one text, so that a title may be as long as all of them:
  * the kernel shows a changed title only when it reaches their last byte, and
@@ -172,6 +187,7 @@ main(int argc, char **argv, char **envp)
 	setproctitle_init(argc, argv, envp);
 	cfg = load(&o, &user);
 	if (o.only_check) {
+		check_files(&o, cfg);
 		if (o.is_verbose)
 			config_print(cfg, stdout);
 		else

@@ -48,7 +48,8 @@ supervisor_user_find(const struct config *cfg, struct supervisor_user *out, char
 		const struct passwd *pw = getpwnam(name);
 
 		if (pw == NULL) {
-			(void)snprintf(text, size, "user: no such user: %s\n", name);
+			(void)snprintf(text, size, "user: no such user: %s%s\n", name,
+			    strcmp(name, "sluice") == 0 ? " (systemd-sysusers makes it)" : "");
 			ok = false;
 		} else {
 			out->uid = pw->pw_uid;

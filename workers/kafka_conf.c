@@ -12,6 +12,7 @@
 #include "workers/kafka_conf.h"
 
 #include "common/bytes.h"
+#include "common/kafka_option.h"
 
 #include <bsd/string.h>
 #include <errno.h>
@@ -21,34 +22,6 @@
 #include <unistd.h>
 
 #define SECRET_SIZE (64 * 1024)
-
-/* Options that a promise rests on, or that stand under a key of our own. */
-static const struct {
-	const char *name;
-	const char *instead;
-} refused[] = {
-    {"bootstrap.servers", "use `server HOST:PORT`"},
-    {"metadata.broker.list", "use `server HOST:PORT`"},
-    {"enable.idempotence", "the sink always writes idempotently"},
-    {"acks", "the sink always waits for all replicas in sync"},
-    {"request.required.acks", "the sink always waits for all replicas in sync"},
-    {"transactional.id", "use `exactly-once yes`"},
-    {"message.timeout.ms", "an event is never given up because of time"},
-    {"delivery.timeout.ms", "an event is never given up because of time"},
-    {"message.send.max.retries", "an event is never given up because of retries"},
-    {"retries", "an event is never given up because of retries"},
-    {"compression.codec", "use `compression`"},
-    {"compression.type", "use `compression`"},
-    {"queue.buffering.max.messages", "use `in-flight`"},
-    {"batch.num.messages", "use `batch-events`"},
-    {"batch.size", "use `batch-bytes`"},
-    {"linger.ms", "use `linger`"},
-    {"queue.buffering.max.ms", "use `linger`"},
-    {"delivery.report.only.error", "the sink needs every report"},
-    {"enabled_events", "events are the sink's own"},
-    {"log.queue", "the log is the sink's own"},
-    {"plugin.library.paths", "plugins are not loaded"},
-};
 
 static int
 set(rd_kafka_conf_t *conf, const char *name, const char *value, char *why, size_t size)
@@ -113,14 +86,9 @@ set_from_file(rd_kafka_conf_t *conf, const char *name, const char *path, char *w
 static int
 set_option(rd_kafka_conf_t *conf, const char *line, char *why, size_t size)
 {
-	/* Files that the stages' user need not be able to read. */
-	static const char *const file[][2] = {
-	    {"ssl.ca.location", "ssl.ca.pem"},
-	    {"ssl.key.location", "ssl.key.pem"},
-	    {"ssl.certificate.location", "ssl.certificate.pem"},
-	};
 	size_t len = strcspn(line, " \t");
 	const char *value = line + len + strspn(line + len, " \t");
+	const char *instead, *text;
 	char name[128];
 
 	if (len == 0 || len >= sizeof name || *value == '\0') {
@@ -129,18 +97,13 @@ set_option(rd_kafka_conf_t *conf, const char *line, char *why, size_t size)
 	}
 	memcpy(name, line, len);
 	name[len] = '\0';
-	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-		if (strcmp(name, refused[i].name) == 0) {
-			snprintf(why, size, "option %s: %s; take the line out", name,
-			    refused[i].instead);
-			return -1;
-		}
+	if ((instead = kafka_option_refused(name, len)) != NULL) {
+		snprintf(why, size, "option %s: %s; take the line out", name, instead);
+		return -1;
 	}
 	/* "probe" is a word of librdkafka, not a file. */
-	for (size_t i = 0; i < sizeof file / sizeof file[0]; i++) {
-		if (strcmp(name, file[i][0]) == 0 && *value == '/')
-			return set_from_file(conf, file[i][1], value, why, size);
-	}
+	if (*value == '/' && (text = kafka_option_text_of(name, len)) != NULL)
+		return set_from_file(conf, text, value, why, size);
 	return set(conf, name, value, why, size);
 }
 
@@ -213,6 +176,8 @@ set_producer(rd_kafka_conf_t *conf, const struct config_sink *cfg, char *why, si
 	    /* As Java's clients: a key is in the same partition whoever writes. */
 	    set(conf, "partitioner", "murmur2_random", why, size) == -1 ||
 	    set(conf, "queue.buffering.max.kbytes", "262144", why, size) == -1 ||
+	    /* So long a topic may be unknown before that is an error. */
+	    set(conf, "topic.metadata.propagation.max.ms", "5000", why, size) == -1 ||
 	    set(conf, "statistics.interval.ms", "10000", why, size) == -1)
 		return -1;
 	return 0;

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/panic.h"
+#include "shm/page.h"
 #include "shm/word.h"
 
 #include <errno.h>
@@ -63,6 +64,18 @@ add_help(struct worker *w, const char *help)
 	w->ops = &own;
 }
 
+static struct sink *self; /* for the last line of one that cannot start */
+
+/* Where people look for it: `sluicectl sink ls`, `errors`. */
+static void
+tell_why(const char *text)
+{
+	bool is_new;
+
+	sink_text_store(&self->part->reason, text);
+	(void)page_error(self->worker->page, text, clock_wall_ns(), &is_new);
+}
+
 static void
 open_early(struct worker *w)
 {
@@ -82,6 +95,8 @@ open_early(struct worker *w)
 	breaker_init(&s->breaker, (uint64_t)s->cfg->retry_min_ms, (uint64_t)s->cfg->retry_max_ms,
 	    (unsigned)s->cfg->breaker_failures, (uint64_t)s->cfg->breaker_open_ms);
 	s->engine = xcalloc(1, sizeof *s->engine);
+	self = s;
+	fatal_tell(tell_why);
 	s->engine->env = env;
 	s->engine->region = env->region;
 	s->engine->lock_fd = s->engine->log_dirfd = s->engine->lost_fd = -1;

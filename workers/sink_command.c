@@ -88,9 +88,13 @@ force_breaker(struct sink *s, const char *how, struct text_out *out)
 		    sink_window_in_flight(&s->engine->window) != 0)
 			s->engine->wants_attempt = true;
 		s->engine->is_recovering = false;
+		sink_trouble_reason(
+		    s, words[i].force == BREAKER_FORCE_OPEN ? "opened by command" : "");
 		sink_trouble_show(s);
 		log_line(LOG_LEVEL_NOTICE, "breaker: %s by command", words[i].word);
-		text_add(out, "breaker=%s\n", breaker_state_name(s->breaker.state));
+		text_add(out, "breaker=%s%s\n",
+		    sink_breaker_name((enum sink_breaker)word_load(&s->part->breaker)),
+		    words[i].force == BREAKER_FORCE_AUTO ? "" : " (by command; auto ends it)");
 		return true;
 	}
 	return false;

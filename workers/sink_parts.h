@@ -84,6 +84,7 @@ struct sink_engine {
 	/* Trouble. */
 	bool wants_attempt; /* failed: attempt() when the breaker lets us */
 	bool is_recovering; /* attempt() was called, no success yet */
+	bool has_reason;    /* one stands in the part */
 	uint64_t drain_until_ns;
 	struct sink_replay *replay;
 	bool is_replaying; /* the lane that is open now */
@@ -117,6 +118,8 @@ void sink_publish_dead(struct sink *s, const struct sink_event *e, unsigned atte
 
 /* sink_trouble.c */
 void sink_trouble_show(struct sink *s);
+/* What people read as the reason; "": none. */
+void sink_trouble_reason(struct sink *s, const char *text);
 void sink_trouble_due(struct sink *s);
 
 /* sink_command.c */

@@ -44,6 +44,13 @@ sink_trouble_show(struct sink *s)
 	    wait_ns == 0 || wait_ns == UINT64_MAX ? 0 : clock_wall_ns() + wait_ns);
 }
 
+void
+sink_trouble_reason(struct sink *s, const char *text)
+{
+	sink_text_store(&s->part->reason, text);
+	s->engine->has_reason = text[0] != '\0';
+}
+
 static void
 opened(struct sink *s, const char *text)
 {
@@ -60,7 +67,7 @@ failed(struct sink *s, const char *text, bool is_open)
 	struct sink_engine *e = s->engine;
 
 	counters_add(s->part->counter, counter_id(SINK, failures), 1);
-	sink_text_store(&s->part->reason, text);
+	sink_trouble_reason(s, text);
 	worker_error(s->worker, "%s", text);
 	if (is_open)
 		opened(s, text);
@@ -100,6 +107,9 @@ sink_succeeded(struct sink *s)
 
 	e->wants_attempt = false;
 	e->is_recovering = false;
+	/* An old reason must not explain what is well again. */
+	if (e->has_reason && !s->breaker.is_forced_open)
+		sink_trouble_reason(s, "");
 	if (breaker_success(&s->breaker)) {
 		log_line(LOG_LEVEL_NOTICE, "breaker closed: the destination answers");
 		sink_trouble_show(s);

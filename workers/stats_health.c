@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BEHIND "required, and beyond its max-lag-bytes or max-lag-age: no intake"
+
 static void
 reason(struct text_out *reasons, bool *is_ready, const char *what, const char *how)
 {
@@ -55,6 +57,7 @@ stats_is_ready(struct stats *s, struct text_out *reasons)
 	char how[80];
 	struct stats_iter it = {0};
 	struct stats_stage stage;
+	struct stats_sink sink;
 	bool is_ready = true;
 	unsigned acceptors = 0;
 
@@ -81,6 +84,9 @@ stats_is_ready(struct stats *s, struct text_out *reasons)
 	}
 	if (acceptors == 0)
 		reason(reasons, &is_ready, "acceptors", "none is ready");
+	for (int at = 0; stats_sink_next(s, &at, &sink);)
+		if (sink.is_configured && sink.is_behind)
+			reason(reasons, &is_ready, sink.name, BEHIND);
 	return is_ready;
 }
 
@@ -95,8 +101,7 @@ stats_is_well(struct stats *s, struct text_out *reasons)
 		if (!sink.is_configured)
 			continue;
 		if (sink.is_behind)
-			reason(reasons, &is_well, sink.name,
-			    "required, and behind by more than its max-lag: no intake");
+			reason(reasons, &is_well, sink.name, BEHIND);
 		if (sink.breaker != SINK_BREAKER_CLOSED) {
 			(void)snprintf(how, sizeof how, "breaker %s: %.120s",
 			    sink_breaker_name(sink.breaker), sink.reason);

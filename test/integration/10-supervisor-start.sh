@@ -62,6 +62,30 @@ unknown_user_exits_78() {
 	check "group" said 'no such group: no-such-group-here'
 }
 
+check_names_files_that_cannot_be_read() {
+	configure
+	cat >>"$T/conf" <<-EOF
+	sink k
+	    kind kafka
+	    server 127.0.0.1:1
+	    user me
+	    password-file $T/nothing
+	    ca-file $T
+	    option ssl.key.location $T/no-key
+	    option ssl.ca.location probe
+	sink r
+	    kind route
+	    server http://127.0.0.1:1/
+	    secret-file $T/conf
+	EOF
+	"$idle" -n -c "$T/conf" >"$log" 2>&1
+	check "exit code" [ $? -eq 78 ]
+	check "the key and the file" said "conf: sink k: password-file: $T/nothing cannot be read: No such file"
+	check "a folder" said "sink k: ca-file: $T cannot be read: Is a directory"
+	check "a file of librdkafka's" said "sink k: option ssl.key.location: $T/no-key cannot be read"
+	check "no more" [ "$(wc -l <"$log")" -eq 3 ]
+}
+
 start_has_titles_one_thread_and_modes() {
 	configure
 	start
@@ -264,6 +288,7 @@ run bad_config_says_everything_and_exits_78
 run check_prints_what_it_understood
 run wrong_options_exit_64
 run unknown_user_exits_78
+run check_names_files_that_cannot_be_read
 run start_has_titles_one_thread_and_modes
 run second_supervisor_is_refused_with_the_pid
 run taken_port_is_one_line

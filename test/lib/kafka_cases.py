@@ -237,7 +237,6 @@ def fenced_by_another_is_said_and_nothing_is_lost(k):
 
 def bad_options_are_one_line_that_says_what_to_do(k):
     for option, words in (("no.such.thing 1", "No such configuration property"),
-                          ("acks 1", "the sink always waits for all replicas"),
                           ("max.in.flight 50", "max.in.flight"),
                           ("socket.timeout.ms x", "socket.timeout.ms")):
         with place(k.port, fresh(), "option " + option) as p:

@@ -279,6 +279,7 @@ START_TEST(our_keys_become_librdkafkas)
 	ck_assert_str_eq(value(conf, "linger.ms"), "5");
 	ck_assert_str_eq(value(conf, "message.timeout.ms"), "0");
 	ck_assert_str_eq(value(conf, "queue.buffering.max.messages"), "1016");
+	ck_assert_str_eq(value(conf, "topic.metadata.propagation.max.ms"), "5000");
 	ck_assert_str_eq(value(conf, "security.protocol"), "plaintext");
 	rd_kafka_conf_destroy(conf);
 	conf = kafka_conf_consumer(&c, why, sizeof why);
@@ -313,6 +314,7 @@ START_TEST(options_pass_or_are_refused_with_a_reason)
 	} t[] = {
 	    {"message.max.bytes 5000000", NULL},
 	    {"partitioner   consistent", NULL},
+	    {"topic.metadata.propagation.max.ms 30000", NULL},
 	    {"sasl.mechanism SCRAM-SHA-512", NULL},
 	    {"security.protocol ssl", NULL},
 	    {"ssl.ca.location probe", NULL},
@@ -453,7 +455,7 @@ main(void)
 	tcase_add_test(t, longest_name_is_a_topic);
 	tcase_add_test(t, our_keys_become_librdkafkas);
 	tcase_add_loop_test(t, extremes_of_our_keys_are_taken, 0, 2);
-	tcase_add_loop_test(t, options_pass_or_are_refused_with_a_reason, 0, 14);
+	tcase_add_loop_test(t, options_pass_or_are_refused_with_a_reason, 0, 15);
 	tcase_add_test(t, user_and_password_become_sasl);
 	tcase_add_test(t, errors_are_of_a_class);
 	tcase_add_test(t, jobs_run_one_after_the_other_and_are_cancelled);

@@ -129,17 +129,18 @@ START_TEST(sink_of_another_region_is_not_counted)
 }
 END_TEST
 
-START_TEST(open_breaker_and_stopped_intake_degrade_and_no_more)
+START_TEST(open_breaker_degrades_and_stopped_intake_is_not_ready)
 {
 	struct text_out reasons;
 
 	ck_assert_str_eq(stats_health(&stats), "ok");
 	word_store(&part->breaker, SINK_BREAKER_OPEN);
 	sink_text_store(&part->reason, "connection \"refused\"");
-	word_store(&region.journal->intake_stop, 3);
 	ck_assert_str_eq(stats_health(&stats), "degraded");
 	text_init(&reasons, 4096);
 	ck_assert(stats_is_ready(&stats, &reasons));
+	word_store(&region.journal->intake_stop, 3);
+	ck_assert(!stats_is_ready(&stats, &reasons));
 	ck_assert(!stats_is_well(&stats, &reasons));
 	ck_assert_ptr_nonnull(strstr(reasons.buf, "api: breaker open: connection \\\"refused\\\""));
 	ck_assert_ptr_nonnull(strstr(reasons.buf, "max-lag"));
@@ -176,7 +177,7 @@ main(void)
 	tcase_add_test(tc, every_counter_of_sinks_is_shown);
 	tcase_add_loop_test(tc, ledger_adds_up_or_says_so, 0, 5);
 	tcase_add_test(tc, sink_of_another_region_is_not_counted);
-	tcase_add_test(tc, open_breaker_and_stopped_intake_degrade_and_no_more);
+	tcase_add_test(tc, open_breaker_degrades_and_stopped_intake_is_not_ready);
 	tcase_add_test(tc, metrics_have_every_outcome_and_gauge);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
