@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ASK_MS       10000
 #define IDS_A_LINE   10
@@ -185,6 +186,26 @@ select_ids(struct ctl_deadletter *l)
 	return CTL_OK;
 }
 
+/* Configured, or with a folder of its own, or with a record: a name that was typed wrong
+ * is none of these. */
+static bool
+is_sink(const struct ctl_deadletter *l, const char *name)
+{
+	char path[CONFIG_PATH_SIZE + 64];
+
+	for (int i = 0; l->ctl->cfg != NULL && i < l->ctl->cfg->sinks; i++)
+		if (strcmp(l->ctl->cfg->sink[i].name, name) == 0)
+			return true;
+	for (size_t i = 0; i < l->index.stages; i++)
+		for (size_t k = 0; k < l->index.stage[i].n; k++)
+			if (l->index.stage[i].file[k].n > 0 &&
+			    strcmp(l->index.stage[i].name, name) == 0)
+				return true;
+	(void)snprintf(path, sizeof path, "%s/sinks/%s", l->ctl->state_dir, name);
+	return strcmp(name, "intake") == 0 ||
+	       (strchr(name, '/') == NULL && name[0] != '.' && access(path, F_OK) == 0);
+}
+
 int
 ctl_deadletter_select(struct ctl_deadletter *l)
 {
@@ -193,6 +214,10 @@ ctl_deadletter_select(struct ctl_deadletter *l)
 
 	if (l->n_ids > 0)
 		return select_ids(l);
+	if (q.stage[0] != '\0' && !is_sink(l, q.stage)) {
+		ctl_say("%s: no dead letters of such a sink", q.stage);
+		return CTL_FAILED;
+	}
 	if (l->where != NULL)
 		q.limit = 0; /* of those that fit */
 	l->refs = deadletter_index_select(&l->index, &q, &l->n);
@@ -411,12 +436,13 @@ purge(struct ctl_deadletter *l)
 	if ((rc = ctl_deadletter_select(l)) != CTL_OK)
 		return rc;
 	if (l->is_dry) {
-		(void)printf("would purge %zu\n", l->n);
+		(void)printf(l->ctl->is_json ? "{\"wouldPurge\":%zu}\n" : "would purge %zu\n", l->n);
 		return CTL_OK;
 	}
 	if ((n = ctl_deadletter_mark(l, l->refs, l->n, "purged")) == -1)
 		return CTL_UNAVAILABLE;
-	(void)printf("purged %" PRId64 "\n", n);
+	(void)printf(
+	    l->ctl->is_json ? "{\"purged\":%" PRId64 "}\n" : "purged %" PRId64 "\n", n);
 	return CTL_OK;
 }
 

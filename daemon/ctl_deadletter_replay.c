@@ -6,7 +6,9 @@
  * DESCRIPTION
  *	Each sink gets a file of its own events into its inbox and is asked to
  *	deliver it; then the records are marked.  What is refused again has a
- *	new record by then.  When a replay ends before its time, what was decided
+ *	new record by then.  Of an event with several open records (a replay that
+ *	was cut off leaves the old one beside the new one) the newest is sent, and
+ *	all that were there before are marked with it.  When a replay ends before its time, what was decided
  *	is marked (the file's order is the sink's) and the rest stays open.
  *
  *	The sink's match is not asked: whoever names dead letters wants these.
@@ -66,6 +68,20 @@ fill(const struct ctl_deadletter *l, struct group *g, struct deadletter_inbox *i
 	return 0;
 }
 
+/* The first n are over, with the older records of their events; what was refused again
+ * meanwhile is not in the index yet and stays open. */
+static int
+mark(const struct ctl_deadletter *l, const struct group *g, size_t n)
+{
+	size_t all_n;
+	struct deadletter_ref *all = deadletter_index_same(&l->index, g->refs, n, &all_n);
+	int64_t marked = all == NULL ? ctl_deadletter_mark(l, g->refs, n, "replayed")
+				     : ctl_deadletter_mark(l, all, all_n, "replayed");
+
+	free(all);
+	return marked == -1 ? -1 : 0;
+}
+
 /* Frames leave the sink in the file's order, but those in flight when it ended are not
  * known one by one: then only what surely was decided counts as over. */
 static size_t
@@ -111,8 +127,7 @@ replay_group(const struct ctl_deadletter *l, struct group *g)
 	if (end.skipped > end.late)
 		ctl_say("sink %s skipped %" PRIu64 ": all %zu stay open", g->sink,
 		    end.skipped - end.late, g->n);
-	if (end.state[0] != '\0' &&
-	    ctl_deadletter_mark(l, g->refs, decided(g, &end), "replayed") == -1)
+	if (end.state[0] != '\0' && mark(l, g, decided(g, &end)) == -1)
 		rc = CTL_FAILED;
 	deadletter_inbox_drop(&in);
 	return rc;
@@ -171,11 +186,13 @@ replay_all(struct ctl_deadletter *l)
 		(void)printf("]}\n");
 	else if (groups != 1)
 		print(l, "all", &all, true);
+	if (rc == CTL_OK && l->n_ids > 0 && all.delivered + all.dead < all.selected)
+		return CTL_FAILED; /* named, and not sent */
 	return rc == CTL_OK && all.dead > 0 ? CTL_FINDINGS : rc;
 }
 
-/* Nobody but the producer can mend these. */
-static void
+/* Nobody but the producer can mend these.  How many. */
+static size_t
 leave_out_intake(struct ctl_deadletter *l)
 {
 	size_t kept = 0, left_out;
@@ -193,20 +210,33 @@ leave_out_intake(struct ctl_deadletter *l)
 		ctl_say("%zu refused at intake are left out: mend them and send them again, e.g. "
 			"sluicectl deadletter show %s | jq -r .body | ... | sluicectl send -",
 		    left_out, id);
+	return left_out;
 }
 
 static int
 dry_run(const struct ctl_deadletter *l)
 {
+	const char *comma = "";
+
+	if (l->ctl->is_json)
+		(void)printf("{\"sinks\":[");
 	for (size_t i = 0; i < l->index.stages; i++) {
 		size_t n = 0;
 
 		for (size_t k = 0; k < l->n; k++)
 			n += l->refs[k].stage == i;
-		if (n > 0)
+		if (n == 0)
+			continue;
+		if (l->ctl->is_json)
+			(void)printf("%s{\"sink\":\"%s\",\"wouldSend\":%zu}", comma,
+			    l->index.stage[i].name, n);
+		else
 			(void)printf("would send %zu again to %s\n", n, l->index.stage[i].name);
+		comma = ",";
 	}
-	if (l->n == 0)
+	if (l->ctl->is_json)
+		(void)printf("]}\n");
+	else if (l->n == 0)
 		(void)printf("nothing to send\n");
 	return CTL_OK;
 }
@@ -214,6 +244,7 @@ dry_run(const struct ctl_deadletter *l)
 int
 ctl_deadletter_replay(struct ctl_deadletter *l)
 {
+	size_t left_out;
 	int rc;
 
 	if (l->n_ids == 0 && !l->has_filter)
@@ -222,8 +253,8 @@ ctl_deadletter_replay(struct ctl_deadletter *l)
 	l->query.is_all = false;
 	if ((rc = ctl_deadletter_select(l)) != CTL_OK)
 		return rc;
-	leave_out_intake(l);
-	if (l->is_dry)
-		return dry_run(l);
-	return replay_all(l);
+	left_out = leave_out_intake(l);
+	l->n = deadletter_index_unique(&l->index, l->refs, l->n);
+	rc = l->is_dry ? dry_run(l) : replay_all(l);
+	return rc == CTL_OK && l->n_ids > 0 && left_out > 0 ? CTL_FAILED : rc;
 }

@@ -129,6 +129,7 @@ struct progress {
 	const char *sink;
 	uint64_t total, began_ns, said_ns;
 	bool is_terminal, has_said;
+	bool is_letters; /* dead letters, not the log */
 };
 
 static void
@@ -195,7 +196,9 @@ watch(const struct ctl *ctl, const char *sink, const char *id, struct progress *
 			*end = r;
 		} else if (errno == EPROTO || clock_mono_ns() - heard_ns > PATIENCE_NS) {
 			/* A sink that was restarted knows nothing of it. */
-			ctl_say("sink %s: the replay is gone: was the sink restarted?", sink);
+			ctl_say("sink %s: the replay is gone: was the sink restarted?%s", sink,
+			    p->is_letters ? "; what was left is still open: run the command again"
+					  : "");
 			return CTL_FAILED;
 		}
 	}
@@ -211,6 +214,7 @@ ctl_replay_run(const struct ctl *ctl, const char *sink, const char *id, const ch
 	    .total = total,
 	    .began_ns = clock_mono_ns(),
 	    .said_ns = clock_mono_ns(),
+	    .is_letters = strncmp(line, "replay file ", 12) == 0,
 	    .is_terminal = isatty(STDERR_FILENO) == 1};
 	int rc;
 

@@ -133,6 +133,14 @@ struct deadletter_query {
 /* The newest first; *n of them, the caller frees.  NULL when there are none or no memory. */
 struct deadletter_ref *deadletter_index_select(const struct deadletter_index *ix,
     const struct deadletter_query *q, size_t *n);
+/* Of several records of one event (a sink that died between two of them leaves both open)
+ * only the first stays: the newest, as select gives them.  How many stay. */
+size_t deadletter_index_unique(
+    const struct deadletter_index *ix, struct deadletter_ref *refs, size_t n);
+/* Every open record of the events of refs, which are among them when they are open: what is
+ * over when these have been sent.  The caller frees; NULL: none, or no memory and *n is 0. */
+struct deadletter_ref *deadletter_index_same(const struct deadletter_index *ix,
+    const struct deadletter_ref *refs, size_t refs_n, size_t *n);
 /* One "key=value" word of a query: stage (or sink), code, since, until (ns), limit, all. */
 bool deadletter_index_parse(struct deadletter_query *q, const char *word);
 

@@ -38,8 +38,9 @@ struct deadletter_retry {
 	bool is_running;
 	char id[32];	/* of the replay, and the inbox file's name */
 	char sink[40];
-	char (*ids)[DEADLETTER_ID_SIZE]; /* in the file's order */
-	size_t n;
+	char (*ids)[DEADLETTER_ID_SIZE]; /* to be marked: every open record of these events */
+	size_t n_ids;
+	size_t n; /* events */
 	unsigned failures; /* to ask, in a row */
 };
 
@@ -89,8 +90,9 @@ void deadletter_intake_stop(struct deadletter_stage *d);
 /* deadletter_retain.c */
 void deadletter_retain(struct deadletter_stage *d, uint64_t now_ns);
 
-/* deadletter_retry.c: the records refs (one sink's) to the sink; false with a sentence. */
-bool deadletter_retry_begin(struct deadletter_stage *d, const struct deadletter_ref *refs,
+/* deadletter_retry.c: the records refs (one sink's) to the sink; false with a sentence.
+ * refs is changed. */
+bool deadletter_retry_begin(struct deadletter_stage *d, struct deadletter_ref *refs,
     size_t n, char *why, size_t size);
 void deadletter_retry_tick(struct deadletter_stage *d);
 

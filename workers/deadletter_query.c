@@ -117,6 +117,120 @@ out:
 	return refs;
 }
 
+/*---------------------------------------------------------------------------*
+ * Records of one event
+ *---------------------------------------------------------------------------*/
+
+struct event_of {
+	uint64_t pos;
+	uint32_t stage, stream;
+	size_t at; /* in refs */
+};
+
+static int
+by_event(const void *a, const void *b)
+{
+	const struct event_of *x = a, *y = b;
+
+	if (x->stage != y->stage)
+		return x->stage < y->stage ? -1 : 1;
+	if (x->stream != y->stream)
+		return x->stream < y->stream ? -1 : 1;
+	return x->pos < y->pos ? -1 : x->pos > y->pos;
+}
+
+static int
+by_event_and_order(const void *a, const void *b)
+{
+	const struct event_of *x = a, *y = b;
+	int c = by_event(a, b);
+
+	return c != 0 ? c : x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Sorted; NULL: none, or no memory. */
+static struct event_of *
+events_of(const struct deadletter_index *ix, const struct deadletter_ref *refs, size_t n)
+{
+	struct event_of *all = n == 0 ? NULL : calloc(n, sizeof *all);
+
+	for (size_t i = 0; all != NULL && i < n; i++) {
+		const struct deadletter_entry *e = deadletter_index_entry(ix, refs[i]);
+
+		all[i] = (struct event_of){
+		    .pos = e->pos, .stage = refs[i].stage, .stream = e->stream, .at = i};
+	}
+	if (all != NULL)
+		qsort(all, n, sizeof *all, by_event_and_order);
+	return all;
+}
+
+static int
+by_at(const void *a, const void *b)
+{
+	const struct event_of *x = a, *y = b;
+
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+size_t
+deadletter_index_unique(const struct deadletter_index *ix, struct deadletter_ref *refs, size_t n)
+{
+	struct event_of *all = events_of(ix, refs, n);
+	size_t kept = 0;
+
+	if (all == NULL)
+		return n;
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || by_event(&all[kept - 1], &all[i]) != 0)
+			all[kept++] = all[i];
+	qsort(all, kept, sizeof *all, by_at);
+	for (size_t i = 0; i < kept; i++) /* i <= at: none is overwritten before its turn */
+		refs[i] = refs[all[i].at];
+	free(all);
+	return kept;
+}
+
+struct deadletter_ref *
+deadletter_index_same(const struct deadletter_index *ix, const struct deadletter_ref *refs,
+    size_t refs_n, size_t *n)
+{
+	struct event_of *all = events_of(ix, refs, refs_n);
+	struct deadletter_ref *same = NULL, r;
+	size_t found = 0, room = 0;
+
+	*n = 0;
+	for (r.stage = 0; all != NULL && r.stage < ix->stages; r.stage++)
+		for (r.file = 0; r.file < ix->stage[r.stage].n; r.file++) {
+			const struct deadletter_index_file *f = &ix->stage[r.stage].file[r.file];
+
+			for (r.entry = 0; f->open > 0 && r.entry < f->n; r.entry++) {
+				const struct deadletter_entry *e = &f->entry[r.entry];
+				struct event_of key = {
+				    .pos = e->pos, .stage = r.stage, .stream = e->stream};
+
+				if (e->over != DEADLETTER_OPEN ||
+				    bsearch(&key, all, refs_n, sizeof key, by_event) == NULL)
+					continue;
+				if (found == room) {
+					struct deadletter_ref *grown;
+
+					room = room == 0 ? refs_n + 16 : room * 2;
+					if ((grown = realloc(same, room * sizeof *same)) == NULL) {
+						free(same);
+						free(all);
+						return NULL;
+					}
+					same = grown;
+				}
+				same[found++] = r;
+			}
+		}
+	free(all);
+	*n = found;
+	return same;
+}
+
 static bool
 parse_u64(const char *text, uint64_t *value)
 {

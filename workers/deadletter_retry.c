@@ -7,7 +7,8 @@
  *	The events go into a file of the sink's inbox, the sink is asked to
  *	replay it (whatever its match says now: somebody asked for these), and
  *	once a second how far it is.  When it is done the records are marked as
- *	replayed; what was refused again has a new record.  When it stops, the
+ *	replayed, older ones of the same events too; what was refused again has a
+ *	new record.  When it stops, the
  *	sink dies, or it skipped one that was not a late duplicate, nothing is
  *	marked: they can be sent again.
  *
@@ -67,11 +68,13 @@ finish(struct deadletter_stage *d)
 	d->retry = (struct deadletter_retry){.is_running = false};
 }
 
+/* refs becomes those that are in the file. */
 static bool
-fill(struct deadletter_stage *d, struct deadletter_inbox *in, const struct deadletter_ref *refs,
+fill(struct deadletter_stage *d, struct deadletter_inbox *in, struct deadletter_ref *refs,
     size_t n)
 {
 	struct deadletter_retry *t = &d->retry;
+	size_t at = n;
 
 	for (size_t i = n; i-- > 0;) { /* the oldest first */
 		struct deadletter_file f;
@@ -84,14 +87,31 @@ fill(struct deadletter_stage *d, struct deadletter_inbox *in, const struct deadl
 		if (rc == -1)
 			return false;
 		if (rc == 1)
-			deadletter_index_id(&d->index, refs[i], t->ids[t->n++]);
+			refs[--at] = refs[i];
 	}
+	t->n = n - at;
+	memmove(refs, refs + at, t->n * sizeof *refs);
 	return true;
+}
+
+/* What is open now of the events that are sent; what they leave when they are refused
+ * again is not among them. */
+static bool
+note_ids(struct deadletter_stage *d, const struct deadletter_ref *refs)
+{
+	struct deadletter_retry *t = &d->retry;
+	struct deadletter_ref *same = deadletter_index_same(&d->index, refs, t->n, &t->n_ids);
+
+	t->ids = same == NULL ? NULL : calloc(t->n_ids, sizeof *t->ids);
+	for (size_t i = 0; t->ids != NULL && i < t->n_ids; i++)
+		deadletter_index_id(&d->index, same[i], t->ids[i]);
+	free(same);
+	return t->ids != NULL;
 }
 
 bool
 deadletter_retry_begin(
-    struct deadletter_stage *d, const struct deadletter_ref *refs, size_t n, char *why, size_t size)
+    struct deadletter_stage *d, struct deadletter_ref *refs, size_t n, char *why, size_t size)
 {
 	struct deadletter_retry *t = &d->retry;
 	const char *sink = d->index.stage[refs[0].stage].name;
@@ -107,11 +127,12 @@ deadletter_retry_begin(
 		(void)snprintf(why, size, "it was refused at intake: mend it and send it again");
 		return false;
 	}
-	*t = (struct deadletter_retry){.ids = calloc(n, sizeof *t->ids)};
+	*t = (struct deadletter_retry){.is_running = false};
 	(void)snprintf(t->sink, sizeof t->sink, "%s", sink);
 	(void)snprintf(t->id, sizeof t->id, "retry-%" PRIx64, clock_wall_ns());
 	(void)snprintf(name, sizeof name, "%s.frames", t->id);
-	if (t->ids == NULL || deadletter_inbox_open(&in, d->w->env->state_dir, sink, name) == -1) {
+	n = deadletter_index_unique(&d->index, refs, n);
+	if (deadletter_inbox_open(&in, d->w->env->state_dir, sink, name) == -1) {
 		(void)snprintf(why, size, "the sink's inbox: %s", strerror(errno));
 		finish(d);
 		return false;
@@ -122,6 +143,8 @@ deadletter_retry_begin(
 		(void)snprintf(why, size, "the sink's inbox: %s", strerror(errno));
 	} else if (in.frames == 0) {
 		(void)snprintf(why, size, "the event itself was not kept");
+	} else if (!note_ids(d, refs)) {
+		(void)snprintf(why, size, "no memory");
 	} else if (ask(d, line, &r) == -1) {
 		(void)snprintf(why, size, "the sink does not answer: %s", strerror(errno));
 	} else if (strcmp(r.state, "running") != 0 && strcmp(r.state, "done") != 0) {
@@ -144,13 +167,13 @@ static void
 mark(struct deadletter_stage *d)
 {
 	struct deadletter_retry *t = &d->retry;
-	struct deadletter_ref *refs = calloc(t->n, sizeof *refs);
+	struct deadletter_ref *refs = calloc(t->n_ids, sizeof *refs);
 	size_t n = 0;
 
 	if (refs == NULL)
 		return;
 	deadletter_stage_refresh(d);
-	for (size_t i = 0; i < t->n; i++)
+	for (size_t i = 0; i < t->n_ids; i++)
 		if (deadletter_index_find(&d->index, t->ids[i], &refs[n]))
 			n++;
 	(void)deadletter_stage_mark(d, refs, n, DEADLETTER_REPLAYED);

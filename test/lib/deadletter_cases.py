@@ -102,7 +102,9 @@ def refused_events_are_listed_with_their_reason(httpd):
         assert len(letters(p, "--where", "/metadata/n > 5", "--where", "/eventType = view")) == 0
         assert len(letters(p, "--where", "code=" + got[0]["code"])) == 3
         assert len(letters(p, "--where", "code=none")) == 0
-        assert len(letters(p, "--sink", "other")) == 0
+        for command in ("ls", "replay", "purge"):
+            code, out, err = run(p, "deadletter", command, "--sink", "other")
+            assert code == 1 and "other: no dead letters of such a sink" in err, (code, err)
         assert len(letters(p, "--since", "-1h", "--limit", "2")) == 2
         assert len(letters(p, "--since", "2099-01-01")) == 0
         # The stage says the same.
@@ -129,6 +131,8 @@ def a_replay_adds_up(httpd):
         assert sink_row(p) == (30, 20, 0), sink_row(p)
         code, out, _ = run(p, "deadletter", "replay", "--sink", "hook", "--dry-run")
         assert code == 0 and out == "would send 20 again to hook\n", out
+        code, out, _ = run(p, "deadletter", "replay", "--sink", "hook", "--dry-run", "--json")
+        assert json.loads(out) == {"sinks": [{"sink": "hook", "wouldSend": 20}]}, out
         # 4 of them are refused again.
         refuse(httpd, 0, 10, 20, 30)
         httpd.clear()
@@ -187,6 +191,38 @@ def an_interrupted_replay_leaves_the_rest(httpd):
         assert code == 69 and "does not answer" in err, (code, err)
 
 
+def what_a_dead_sink_left_twice_is_sent_once(httpd):
+    def by_command(p):
+        code, out, err = run(p, "deadletter", "replay", "--sink", "hook")
+        assert code == 0 and "selected 200 = delivered 200" in out, (code, out, err)
+
+    def over_http(p):
+        status, _, got = p.request("POST", "/deadletter/retry", '{"sink":"hook"}',
+                                   {"Content-Type": "application/json"}, port=p.admin)
+        assert status == 200 and got["count"] == 200, (status, got)
+        wait_for(lambda: letters(p) == [], "none left")
+
+    for again in (by_command, over_http):
+        httpd.rules({"status": 400})
+        with place(httpd) as p:
+            post(p, [event(i) for i in range(200)])
+            settled(p, 200)
+            httpd.rules({"status": 400, "delay_ms": 100})  # some are in flight at any time
+            c = subprocess.Popen([os.path.join(BUILD, "sluicectl"), "-c", p.conf, "deadletter",
+                                  "replay", "--sink", "hook", "--rate", "100"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            wait_for(lambda: len(letters(p)) > 210, "some to be refused again")
+            os.kill(p.pid_of("hook"), 9)
+            _, err = c.communicate(timeout=60)
+            assert c.returncode == 1 and "run the command again" in err, (c.returncode, err)
+            assert len(letters(p)) > 210
+            httpd.rules()
+            httpd.clear()
+            again(p)
+            assert numbers_of(httpd.requests()) == list(range(200))  # each once
+            assert letters(p) == []
+
+
 def purged_is_not_sent(httpd):
     refuse(httpd, 1, 2, 3, 4)
     with place(httpd) as p:
@@ -196,11 +232,13 @@ def purged_is_not_sent(httpd):
         assert code == 64 and "say which" in err, (code, err)
         code, out, _ = run(p, "deadletter", "purge", "--where", "/metadata/n <= 2", "--dry-run")
         assert (code, out) == (0, "would purge 2\n"), out
+        code, out, _ = run(p, "deadletter", "purge", "--sink", "hook", "--dry-run", "--json")
+        assert json.loads(out) == {"wouldPurge": 4}, out
         code, out, err = run(p, "deadletter", "purge", "--where", "/metadata/n <= 2")
         assert (code, out) == (0, "purged 2\n"), (out, err)
         assert sorted(d["event"]["metadata"]["n"] for d in letters(p)) == [3, 4]
-        code, out, _ = run(p, "deadletter", "purge", letters(p)[0]["id"])
-        assert (code, out) == (0, "purged 1\n"), out
+        code, out, _ = run(p, "deadletter", "purge", "--json", letters(p)[0]["id"])
+        assert (code, json.loads(out)) == (0, {"purged": 1}), out
         httpd.rules()
         httpd.clear()
         code, out, _ = run(p, "deadletter", "replay", "--all")
@@ -522,7 +560,8 @@ def copies_go_to_kafka(httpd):
 
 
 CASES = [refused_events_are_listed_with_their_reason, a_replay_adds_up,
-         an_interrupted_replay_leaves_the_rest, purged_is_not_sent,
+         an_interrupted_replay_leaves_the_rest, what_a_dead_sink_left_twice_is_sent_once,
+         purged_is_not_sent,
          a_part_of_the_journal_is_delivered_again, what_intake_refused_is_kept_when_asked,
          what_a_predecessor_writes_last_is_not_overwritten,
          a_replay_is_of_these_whatever_the_match_says_now,

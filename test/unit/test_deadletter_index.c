@@ -3,6 +3,7 @@
  * NAME
  *	test_deadletter_index - what is listed, what is over, what stays after a death
  */
+#include "common/clock.h"
 #include "common/panic.h"
 #include "workers/deadletter_inbox.h"
 #include "workers/deadletter_json.h"
@@ -76,7 +77,7 @@ make_frame(uint8_t *at, uint64_t n)
 
 /* Records [from, to), last attempt at n seconds, codes by turns. */
 static void
-write_records(const char *stage, uint64_t from, uint64_t to)
+write_at(const char *stage, uint64_t from, uint64_t to, uint64_t later_s, bool is_replay)
 {
 	struct deadletter_writer *w = deadletter_writer_open(dir, stage, (uid_t)-1, (gid_t)-1);
 	uint8_t frame[512];
@@ -85,7 +86,8 @@ write_records(const char *stage, uint64_t from, uint64_t to)
 	for (uint64_t n = from; n < to; n++) {
 		struct deadletter_info i = {.attempts = 1,
 		    .first_ns = n * 1000000000,
-		    .last_ns = n * 1000000000,
+		    .last_ns = (n + later_s) * 1000000000,
+		    .is_replay = is_replay,
 		    .stream = 1,
 		    .pos = n * 256,
 		    .seq = n};
@@ -97,6 +99,12 @@ write_records(const char *stage, uint64_t from, uint64_t to)
 	}
 	ck_assert_int_eq(deadletter_writer_sync(w), 0);
 	deadletter_writer_close(w);
+}
+
+static void
+write_records(const char *stage, uint64_t from, uint64_t to)
+{
+	write_at(stage, from, to, 0, false);
 }
 
 /* How many the words choose. */
@@ -206,6 +214,43 @@ START_TEST(the_newest_of_many_come_first_too)
 		free(refs);
 	}
 	ck_assert_uint_eq(bad, 0);
+}
+END_TEST
+
+START_TEST(of_several_records_of_one_event_the_newest_is_chosen_and_all_are_found)
+{
+	struct deadletter_query q = {.stage = "api"};
+	struct deadletter_ref *refs, *same;
+	size_t n, same_n;
+
+	write_records("api", 1, 5);
+	write_records("other", 2, 3);
+	write_at("api", 2, 4, 100, true);
+	ck_assert_int_eq(deadletter_index_refresh(&ix), 0);
+	refs = deadletter_index_select(&ix, &q, &n);
+	ck_assert_uint_eq(n, 6);
+	n = deadletter_index_unique(&ix, refs, n);
+	ck_assert_uint_eq(n, 4);
+	for (size_t i = 0; i < n; i++) {
+		const struct deadletter_entry *e = deadletter_index_entry(&ix, refs[i]);
+		uint64_t event = e->pos / 256;
+
+		ck_assert_uint_eq(
+		    e->last_ns / CLOCK_NS_PER_S, event == 2 || event == 3 ? event + 100 : event);
+		if (i > 0)
+			ck_assert_uint_ge(
+			    deadletter_index_entry(&ix, refs[i - 1])->last_ns, e->last_ns);
+	}
+	same = deadletter_index_same(&ix, refs, n, &same_n);
+	ck_assert_uint_eq(same_n, 6);
+	for (size_t i = 0; i < same_n; i++)
+		deadletter_index_mark(&ix, same[i], DEADLETTER_REPLAYED, 1);
+	free(same);
+	ck_assert_ptr_null(deadletter_index_same(&ix, refs, n, &same_n));
+	ck_assert_uint_eq(same_n, 0);
+	ck_assert_uint_eq(ix.open, 1); /* the other sink's */
+	ck_assert_uint_eq(deadletter_index_unique(&ix, refs, 0), 0);
+	free(refs);
 }
 END_TEST
 
@@ -521,6 +566,7 @@ main(void)
 	tcase_add_test(t, folders_up_to_the_limit_are_looked_at_and_more_are_told);
 	tcase_add_test(t, the_newest_come_first);
 	tcase_add_test(t, the_newest_of_many_come_first_too);
+	tcase_add_test(t, of_several_records_of_one_event_the_newest_is_chosen_and_all_are_found);
 	tcase_add_test(t, words_that_mean_nothing_are_refused);
 	tcase_add_test(t, marks_outlive_the_process);
 	tcase_add_test(t, torn_marks_are_cut);
