@@ -436,7 +436,8 @@ purge(struct ctl_deadletter *l)
 	if ((rc = ctl_deadletter_select(l)) != CTL_OK)
 		return rc;
 	if (l->is_dry) {
-		(void)printf(l->ctl->is_json ? "{\"wouldPurge\":%zu}\n" : "would purge %zu\n", l->n);
+		(void)printf(
+		    l->ctl->is_json ? "{\"wouldPurge\":%zu}\n" : "would purge %zu\n", l->n);
 		return CTL_OK;
 	}
 	if ((n = ctl_deadletter_mark(l, l->refs, l->n, "purged")) == -1)

@@ -8,8 +8,9 @@
  *	deliver it; then the records are marked.  What is refused again has a
  *	new record by then.  Of an event with several open records (a replay that
  *	was cut off leaves the old one beside the new one) the newest is sent, and
- *	all that were there before are marked with it.  When a replay ends before its time, what was decided
- *	is marked (the file's order is the sink's) and the rest stays open.
+ *	all that were there before are marked with it.  When a replay ends before
+ *	its time, what was decided is marked (the file's order is the sink's) and
+ *	the rest stays open.
  *
  *	The sink's match is not asked: whoever names dead letters wants these.
  *
