@@ -94,7 +94,7 @@ journal_lag_look(struct journal *j)
 	word_store(&j->part->intake_stop, now);
 	if (now != 0)
 		worker_error(j->w,
-		    "required sink %s is behind by more than its max-lag: "
+		    "required sink %s is beyond its max-lag-bytes or max-lag-age: "
 		    "nothing new is taken until it has caught up",
 		    name);
 	else

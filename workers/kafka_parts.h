@@ -40,6 +40,7 @@
 
 #define KAFKA_TEXT_SIZE    512
 #define KAFKA_BREAK_NS     (3 * CLOCK_NS_PER_S) /* for what is on its way */
+#define KAFKA_AWAY_NS      CLOCK_NS_PER_S       /* a reconnection takes no longer */
 #define KAFKA_AGAIN_BUDGET 2000                 /* events sent again in one turn */
 #define KAFKA_CALL_MS      1000                 /* one blocking call of the helper thread */
 
@@ -120,6 +121,9 @@ struct kafka {
 	uint64_t barrier_end;
 
 	/* For people. */
+	/* What librdkafka said when it had lost all brokers, and not again while they are
+	 * away; "" since a success. */
+	char away[KAFKA_TEXT_SIZE];
 	char last_error[KAFKA_TEXT_SIZE];
 	char last_log[KAFKA_TEXT_SIZE];
 	uint64_t last_error_ns; /* wall clock */

@@ -47,6 +47,7 @@ kafka_producer_open(struct kafka *k)
 	assert_that(k->state == KAFKA_CLOSED && k->producer == NULL && !k->work.is_busy);
 	k->wants_open = false;
 	k->is_reported = false;
+	k->away[0] = '\0';
 	k->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
 	if (k->producer == NULL) {
 		rd_kafka_conf_destroy(conf);
@@ -187,6 +188,7 @@ opened(struct kafka *k)
 		kafka_producer_break(k, job->class, "%s", job->text);
 		return;
 	}
+	k->away[0] = '\0';
 	k->known = k->next = job->positions;
 	kafka_tx_decide(k);
 	k->state = KAFKA_RUNNING;
@@ -227,6 +229,10 @@ watch(struct kafka *k, uint64_t now_ns)
 
 	if (k->outstanding == 0 && !k->work.is_busy)
 		k->progress_ns = now_ns;
+	/* Long before the time-out: but an idle connection that was closed is made anew. */
+	if (k->away[0] != '\0' && !k->is_reported && now_ns >= k->progress_ns + KAFKA_AWAY_NS)
+		kafka_producer_trouble(k, KAFKA_CLASS_AGAIN, "%s%s%s", k->away,
+		    k->last_log[0] != '\0' ? ": " : "", k->last_log);
 	if (now_ns < k->progress_ns + limit_ns)
 		return;
 	k->progress_ns = now_ns;

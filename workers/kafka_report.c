@@ -116,8 +116,11 @@ error(struct kafka *k, rd_kafka_event_t *ev)
 	}
 	strlcpy(k->last_error, text, sizeof k->last_error);
 	k->last_error_ns = clock_wall_ns();
+	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		return;
+	strlcpy(k->away, text, sizeof k->away);
 	/* With nothing under way it is no failure yet. */
-	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && k->outstanding > 0)
+	if (k->outstanding > 0)
 		kafka_producer_trouble(k, KAFKA_CLASS_AGAIN, "%s%s%s", text,
 		    k->last_log[0] != '\0' ? ": " : "", k->last_log);
 }
@@ -176,6 +179,7 @@ kafka_report_serve(struct kafka *k)
 		sink_count_batch(k->s, k->run_events, k->run_bytes, 0);
 		k->run_events = k->run_bytes = 0;
 		k->is_reported = false;
+		k->away[0] = '\0';
 		if (k->state != KAFKA_BREAKING) {
 			k->has_failed = false;
 			sink_succeeded(k->s);

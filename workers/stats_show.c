@@ -163,7 +163,9 @@ stats_show_journal(struct stats *s, const char *arg, struct text_out *out)
 	    checkpoint == 0 ? "none"
 			    : stats_age(s->wall_ns > checkpoint ? s->wall_ns - checkpoint : 0, a));
 	if (stop != 0 && stop <= SINK_PART_MAX)
-		text_add(out, "intake         stopped: sink %.39s is behind its max-lag\n",
+		text_add(out,
+		    "intake         stopped: sink %.39s is beyond its max-lag-bytes or "
+		    "max-lag-age\n",
 		    r->header->sink_name[stop - 1].name);
 	if (trouble == LAYOUT_TROUBLE_NONE)
 		journal_blocked(s, out);

@@ -171,6 +171,17 @@ def wrong_address_opens_the_breaker_and_keeps_events(k):
         wait_for(lambda: "breaker=closed" in ask(p, "show sink"), "the breaker to close")
 
 
+def wrong_address_is_said_long_before_the_timeout(k):
+    with place(servers.free_port(), fresh(), "timeout 10m") as p:
+        p.start()
+        # librdkafka says it once, before there is anything to send.
+        wait_for(lambda: "down" in ask(p, "show kafka"), "librdkafka's word")
+        assert "brokers are down" not in p.ctl("sink", "ls").decode()
+        post(p, [event(1)])
+        wait_for(lambda: "brokers are down" in p.ctl("sink", "ls").decode(), "the reason", 60)
+        wait_for(lambda: "breaker=open" in ask(p, "show sink"), "the breaker to open", 60)
+
+
 class Load(threading.Thread):
     """Events until it is told to end."""
 
@@ -344,6 +355,7 @@ def main():
         too_large_there_is_found_in_its_batch,
         breaker_opened_by_hand_holds_events_until_it_is_let_go,
         wrong_address_opens_the_breaker_and_keeps_events,
+        wrong_address_is_said_long_before_the_timeout,
         fenced_by_another_is_said_and_nothing_is_lost,
         bad_options_are_one_line_that_says_what_to_do,
         errors_of_a_broker_lose_nothing,

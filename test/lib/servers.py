@@ -19,6 +19,7 @@ CACHE = os.environ.get("SLUICE_TEST_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sluice-test")
 PREFIX = "sluice-server."
 MARK = "SLUICE_TEST_SERVER"  # in each server's environment: its folder
+PID = ".sluice-test-server"  # in each server's folder: its pid
 KAFKA_VERSION = "4.1.1"
 CHDB_VERSION = "3.4.0"
 
@@ -99,6 +100,7 @@ class Server:
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.dir,
                 env={**os.environ, MARK: self.dir}, start_new_session=True,
                 preexec_fn=None if self.detached else die_with_us())
+        self.write(PID, "%d\n" % self.process.pid)
 
     def wait_answering(self):
         """The second half."""
@@ -612,7 +614,7 @@ def stop_pid(pid, seconds=30):
         return
     dirs = [w.partition(b"=")[2].decode() for w in words if w.startswith(MARK.encode() + b"=")]
     # redis-server writes its title over its environment.
-    dirs += [d for d in (cwd, os.path.dirname(cwd)) if os.path.basename(d).startswith(PREFIX)]
+    dirs += [d for d in (cwd, os.path.dirname(cwd)) if is_folder_of(d, pid)]
     if not dirs:
         raise SystemExit("process %d is no server of these tests" % pid)
     for number, wait in ((signal.SIGCONT, 0), (signal.SIGTERM, seconds), (signal.SIGKILL, 10)):
@@ -627,6 +629,13 @@ def stop_pid(pid, seconds=30):
             break
     if os.path.basename(dirs[0]).startswith(PREFIX):
         shutil.rmtree(dirs[0], ignore_errors=True)
+
+
+def is_folder_of(path, pid):
+    try:
+        return open(os.path.join(path, PID)).read() == "%d\n" % pid
+    except OSError:
+        return os.path.basename(path).startswith(PREFIX)
 
 
 def is_alive(pid):
