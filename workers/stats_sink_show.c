@@ -264,7 +264,7 @@ stats_sink_metrics(const struct stats *s, struct text_out *out)
 	    {"pending_events", "events that are not finished"},
 	    {"lag_bytes", "durable bytes that are not finished"},
 	    {"lag_seconds", "age of the oldest event that is not finished, where it is known"},
-	    {"stops_intake", "1 if the sink is required and beyond its max-lag-bytes or max-lag-age"},
+	    {"stops_intake", "1 if it is required and beyond its max-lag-bytes or max-lag-age"},
 	    {"ledger_wrong", "1 if the outcomes do not add up to the events"},
 	};
 	struct stats_sink sink;
