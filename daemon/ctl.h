@@ -48,6 +48,7 @@ enum ctl_needs {
 
 struct ctl {
 	const char *config_path;
+	bool is_config_named; /* by -c or the environment: it has to be there */
 	const struct config *cfg; /* NULL: no file was read; the folders below are filled anyway */
 	char runtime_dir[CONFIG_PATH_SIZE];
 	char state_dir[CONFIG_PATH_SIZE];

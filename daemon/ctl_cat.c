@@ -106,7 +106,7 @@ parse_from(struct cat *c, const char *text)
 		c->from = FROM_OLDEST;
 	} else if (strcmp(text, "now") == 0) {
 		c->from = FROM_NOW;
-	} else if (text[0] == '-' && units_parse_time(text + 1, &ago_ms) == UNITS_OK) {
+	} else if (units_parse_time(text + (text[0] == '-'), &ago_ms) == UNITS_OK) {
 		c->from = FROM_TIME;
 		c->wall_ns = clock_wall_ns() - (uint64_t)ago_ms * CLOCK_NS_PER_MS;
 	} else if (parse_date(text, &c->wall_ns)) {
@@ -135,7 +135,7 @@ parse(struct cat *c, int argc, char **argv)
 		case 'f':
 			if (!parse_from(c, optarg))
 				return ctl_usage("cat",
-				    "--from %s: say oldest, now, -10m, 2026-01-31T12:00:00Z or a "
+				    "--from %s: say oldest, now, 10m, 2026-01-31T12:00:00Z or a "
 				    "receipt",
 				    optarg);
 			break;

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct replay {
 	const char *sink;
@@ -97,6 +98,9 @@ parse(struct replay *r, int argc, char **argv)
 		return ctl_usage("replay", "--sink and --from are needed");
 	if (r->has_to && r->is_place && strcmp(r->instance, r->to_instance) != 0)
 		return ctl_usage("replay", "the receipts are of two instances");
+	if (r->has_to && r->is_place ? r->stream == r->to_stream && r->to_pos < r->pos
+				     : r->has_to && r->to_ns < r->from_ns)
+		return ctl_usage("replay", "--to is before --from");
 	if (!r->has_to && !r->is_place)
 		r->to_ns = clock_wall_ns();
 	return CTL_OK;
@@ -139,11 +143,11 @@ fits(const struct match *m, const struct log_item *item)
 	return match_event(m, type, body);
 }
 
-/* The same walk as the sink's. */
+/* The same walk as the sink's: how many events there are, how many would be sent. */
 static int
-count(const struct replay *r, struct log_reader *reader, const struct match *m)
+walk(const struct replay *r, struct log_reader *reader, const struct match *m, uint64_t *events,
+    uint64_t *sent)
 {
-	uint64_t events = 0, sent = 0;
 	enum log_reader_sought sought;
 	struct log_item item;
 
@@ -168,15 +172,14 @@ count(const struct replay *r, struct log_reader *reader, const struct match *m)
 		if (kind != LOG_ITEM_FRAME || item.h.type != FRAME_EVENT ||
 		    item.wall_ns < r->from_ns)
 			continue;
-		events++;
-		sent += m == NULL || fits(m, &item);
+		++*events;
+		*sent += m == NULL || fits(m, &item);
 	}
-	(void)printf("would send %" PRIu64 " of %" PRIu64 " events to %s\n", sent, events, r->sink);
 	return CTL_OK;
 }
 
 static int
-dry_run(const struct ctl *ctl, const struct replay *r)
+count(const struct ctl *ctl, const struct replay *r, uint64_t *events, uint64_t *sent)
 {
 	const struct config_sink *cfg = sink_of(ctl, r->sink);
 	struct log_reader *reader = xcalloc(1, sizeof *reader);
@@ -184,6 +187,7 @@ dry_run(const struct ctl *ctl, const struct replay *r)
 	struct ctl_log log;
 	int rc = ctl_log_open(&log, ctl);
 
+	*events = *sent = 0;
 	if (rc != CTL_OK)
 		goto out;
 	if (log_reader_open(reader, log.dirfd, ctl_log_end(&log)) == -1) {
@@ -192,7 +196,7 @@ dry_run(const struct ctl *ctl, const struct replay *r)
 	} else {
 		if (cfg != NULL && !r->is_all)
 			m = match_of(cfg);
-		rc = count(r, reader, m);
+		rc = walk(r, reader, m, events, sent);
 		log_reader_close(reader);
 		match_free(m);
 	}
@@ -202,9 +206,41 @@ out:
 	return rc;
 }
 
+static int
+dry_run(const struct ctl *ctl, const struct replay *r)
+{
+	uint64_t events, sent;
+	int rc = count(ctl, r, &events, &sent);
+
+	if (rc == CTL_OK && ctl->is_json)
+		(void)printf("{\"sink\":\"%s\",\"wouldSend\":%" PRIu64 ",\"of\":%" PRIu64 "}\n",
+		    r->sink, sent, events);
+	else if (rc == CTL_OK)
+		(void)printf("would send %" PRIu64 " of %" PRIu64 " events to %s\n", sent, events,
+		    r->sink);
+	return rc;
+}
+
 /*---------------------------------------------------------------------------*
  * Sending
  *---------------------------------------------------------------------------*/
+
+/* Somebody who watches wants to know how long it takes; a script need not wait for that.
+ * 0: not known. */
+static uint64_t
+count_for_people(const struct ctl *ctl, const struct replay *r)
+{
+	uint64_t events = 0, sent = 0;
+	bool is_known;
+
+	if (isatty(STDERR_FILENO) != 1)
+		return 0;
+	(void)fprintf(stderr, "%s: counting", r->sink);
+	(void)fflush(stderr);
+	is_known = count(ctl, r, &events, &sent) == CTL_OK;
+	(void)fputs("\r\033[K", stderr);
+	return is_known ? events : 0;
+}
 
 static int
 run(const struct ctl *ctl, const struct replay *r)
@@ -224,7 +260,7 @@ run(const struct ctl *ctl, const struct replay *r)
 		(void)snprintf(line, sizeof line,
 		    "replay log %s %" PRIu64 " %" PRIu64 " %" PRIu64 "%s\n", id, r->from_ns,
 		    r->to_ns, r->rate, r->is_all ? " all" : "");
-	rc = ctl_replay_run(ctl, r->sink, id, line, 0, &end);
+	rc = ctl_replay_run(ctl, r->sink, id, line, count_for_people(ctl, r), &end);
 	if (end.state[0] == '\0')
 		return rc;
 	if (ctl->is_json)

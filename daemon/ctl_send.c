@@ -403,8 +403,9 @@ parse_options(struct sender *s, int argc, char **argv)
 			s->url = optarg;
 		} else if (c == 'a') {
 			s->ack = optarg;
-			if (strcmp(optarg, "memory") != 0 && strcmp(optarg, "durable") != 0)
-				return ctl_usage("send", "--ack is memory or durable");
+			if (strcmp(optarg, "memory") != 0 && strcmp(optarg, "durable") != 0 &&
+			    strcmp(optarg, "delivered") != 0)
+				return ctl_usage("send", "--ack is memory, durable or delivered");
 		} else if (c == 'r') {
 			s->patience_ns = LONG_PATIENCE_NS;
 		} else if (c == 'b') {
@@ -428,6 +429,38 @@ parse_options(struct sender *s, int argc, char **argv)
 	if (optind + 1 != argc)
 		return ctl_usage("send", "say one FILE, or - for standard input");
 	s->file = argv[optind];
+	return CTL_OK;
+}
+
+/* Where the daemon of this configuration listens; CTL_OK or said.  text: CONFIG_BIND_TEXT_SIZE
+ * and a scheme. */
+static int
+find_url(const struct ctl *ctl, char *text, size_t size)
+{
+	struct config_errors errors = {0};
+	const struct config_bind *bind;
+	struct config *cfg = NULL;
+	int port;
+
+	(void)snprintf(text, size, "%s", DEFAULT_URL);
+	if (!ctl->is_config_named && access(ctl->config_path, R_OK) == -1)
+		return CTL_OK;
+	if (config_load(ctl->config_path, &cfg, &errors) != CONFIG_OK) {
+		ctl_say("%s; mend it, or say --url", errors.text[0]);
+		config_errors_free(&errors);
+		return CTL_FAILED;
+	}
+	if (cfg->listens > 0 && cfg->listen[0].bind.n > 0) {
+		bind = &cfg->listen[0].bind.at[0];
+		if (sscanf(bind->text, "0.0.0.0:%d", &port) == 1)
+			(void)snprintf(text, size, "http://127.0.0.1:%d", port);
+		else if (sscanf(bind->text, "[::]:%d", &port) == 1)
+			(void)snprintf(text, size, "http://[::1]:%d", port);
+		else
+			(void)snprintf(text, size, "%s%s",
+			    bind->family == AF_UNIX ? "" : "http://", bind->text);
+	}
+	config_free(cfg);
 	return CTL_OK;
 }
 
@@ -498,16 +531,19 @@ int
 ctl_send(struct ctl *ctl, int argc, char **argv)
 {
 	static struct sender s;
+	char url[CONFIG_BIND_TEXT_SIZE + sizeof "http://"];
 	const char *why;
 	int fd = STDIN_FILENO, rc;
 	struct stat st;
 
-	s.url = DEFAULT_URL;
 	s.batch = 1000;
 	s.conns = 4;
 	s.patience_ns = PATIENCE_NS;
 	if ((rc = parse_options(&s, argc, argv)) != CTL_OK)
 		return rc;
+	if (s.url == NULL && (rc = find_url(ctl, url, sizeof url)) != CTL_OK)
+		return rc;
+	s.url = s.url == NULL ? url : s.url;
 	if (strcmp(s.file, "-") != 0 && (fd = open(s.file, O_RDONLY | O_CLOEXEC)) == -1) {
 		ctl_say("%s: %s", s.file, strerror(errno));
 		return CTL_FAILED;

@@ -104,7 +104,8 @@ static int
 print_answer(const struct text_out *answer)
 {
 	if (begins_with(answer, "unknown command") ||
-	    begins_with(answer, "no counters of a stage")) {
+	    begins_with(answer, "no counters of a stage") ||
+	    (begins_with(answer, "show ") && strstr(answer->buf, " takes ") != NULL)) {
 		(void)fprintf(stderr, "sluicectl: %s", answer->buf);
 		return CTL_USAGE;
 	}

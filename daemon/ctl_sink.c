@@ -16,14 +16,16 @@
  *	Mapped read-only.
  */
 #include "common/clock.h"
+#include "common/units.h"
 #include "daemon/ctl.h"
 #include "shm/lock.h"
 #include "shm/region.h"
 #include "shm/word.h"
-#include "workers/stats.h"
+#include "workers/stats_sink.h"
 
 #include <errno.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,8 +59,11 @@ breaker(struct ctl *ctl, const char *name, const char *how)
 	(void)snprintf(line, sizeof line, "breaker %s", how);
 	text_init(&answer, 65536);
 	if (ctl_ask(path, line, ASK_MS, &answer) == -1) {
-		ctl_say("%s: %s: see sluicectl sink ls for the sinks and their state", path,
-		    strerror(errno));
+		bool is_late = errno == ETIMEDOUT || errno == EAGAIN;
+
+		ctl_say("%s: %s: see sluicectl sink ls for the sinks and their state%s", path,
+		    strerror(errno),
+		    is_late ? ": it may still take effect when the stage goes on" : "");
 		rc = CTL_UNAVAILABLE;
 	} else {
 		(void)fwrite(answer.buf, 1, strcspn(answer.buf, "\n"), stdout);
@@ -158,6 +163,27 @@ may_retire(const struct ctl *ctl, const char *name, const char *path, const stru
 	return CTL_OK;
 }
 
+/* What nobody will deliver when it is gone, as ", 12 events (3 KiB) ..."; text. */
+static const char *
+undelivered(const struct region *r, const char *name, char text[160])
+{
+	int place = r == NULL ? -1 : region_sink_find(r, name);
+	struct stats_sink sink = {.is_known = false};
+	char size[UNITS_TEXT_SIZE];
+	struct sink_lag lag;
+
+	if (place != -1)
+		stats_sink_ledger(r, place, &sink);
+	if (!sink.is_known) {
+		(void)snprintf(text, 160, "how many events it has not delivered is not known");
+		return text;
+	}
+	sink_lag_read(r, place, &lag);
+	(void)snprintf(text, 160, "%" PRIu64 " events (%s) are not delivered by it", sink.pending,
+	    units_print_size_about((int64_t)lag.bytes, size));
+	return text;
+}
+
 static int
 retire(struct ctl *ctl, const char *name, bool is_sure)
 {
@@ -165,6 +191,7 @@ retire(struct ctl *ctl, const char *name, bool is_sure)
 	    dir[CONFIG_PATH_SIZE + 16];
 	static struct region region;
 	bool has_supervisor = false, has_region;
+	char rest[160] = "";
 	int rc;
 
 	(void)snprintf(path, sizeof path, "%s/sinks/%s", ctl->state_dir, name);
@@ -172,20 +199,23 @@ retire(struct ctl *ctl, const char *name, bool is_sure)
 	(void)snprintf(dir, sizeof dir, "%s/region", ctl->runtime_dir);
 	has_region = region_open(&region, dir, false, text, sizeof text) == REGION_OK;
 	rc = may_retire(ctl, name, path, has_region ? &region : NULL, &has_supervisor);
+	if (rc == CTL_OK)
+		(void)undelivered(has_region ? &region : NULL, name, rest);
 	if (rc == CTL_OK && !is_sure) {
-		ctl_say("%s would be removed: the sink forgets how far it was, and the log is not "
-			"held for it any more; its dead letters stay: say --yes",
-		    path);
+		ctl_say("%s would be removed: %s; the sink forgets how far it was, and the log is "
+			"not held for it any more; its dead letters stay: say --yes",
+		    path, rest);
 		rc = CTL_USAGE;
 	}
 	if (rc == CTL_OK && remove_folder(path, aside) == -1) {
 		ctl_say("%s: %s", path, strerror(errno));
 		rc = CTL_FAILED;
 	} else if (rc == CTL_OK) {
-		(void)printf("%s retired%s\n", name,
+		(void)printf("%s retired%s: %s\n", name,
 		    !has_supervisor                  ? ""
 		    : wait_until_free(&region, name) ? ", its place is free"
-						     : ", its place is not free yet");
+						     : ", its place is not free yet",
+		    rest);
 	}
 	region_close(&region);
 	return rc;

@@ -178,7 +178,8 @@ find_dirs(struct ctl *ctl, const struct options *o)
 static int
 run(const struct ctl_command *c, const struct options *o, int argc, char **argv)
 {
-	struct ctl ctl = {.config_path = o->config, .is_json = o->is_json};
+	struct ctl ctl = {
+	    .config_path = o->config, .is_config_named = o->config != NULL, .is_json = o->is_json};
 	char *help[] = {(char *)"help", argv[0], NULL};
 	int rc;
 

@@ -480,8 +480,10 @@ sink_replay_command(struct sink *s, const char *line, struct text_out *out)
 		return true;
 	}
 	if (r->state == REPLAY_RUNNING) {
-		text_add(
-		    out, "error: replay %s is running: wait, or `replay stop %s`\n", r->id, r->id);
+		text_add(out,
+		    "error: replay %s is running: wait, or end it: sluicectl stage %s replay stop "
+		    "%s\n",
+		    r->id, s->cfg->name, r->id);
 		return true;
 	}
 	if (!from_times(s, r, line) && !from_place(s, r, line) && !from_file(s, r, line))

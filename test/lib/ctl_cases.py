@@ -89,7 +89,8 @@ def commands_have_their_exit_codes(p):
                  ["send", "--batch", "0", "-"], ["send", "--batch", "100001", "-"],
                  ["send", "--concurrency", "257", "-"], ["send", "--ack", "maybe", "-"],
                  ["send", "--url", "ftp://x", "-"], ["send", "--url", "http://x/y", "-"],
-                 ["stat", "nobody"], ["show", "nothing"], ["stage", "http-0"],
+                 ["stat", "nobody"], ["show", "nothing"], ["show", "journal", "--json"],
+                 ["show", "rings", "--json"], ["stage", "http-0"],
                  ["stage", "../stats", "help"], ["stage", "http-0", "bogus"]):
         code, out, err = of(p, *args, input="")
         assert (code, out) == (64, "") and err.startswith("sluicectl: ") and \
@@ -146,6 +147,20 @@ def streams_that_never_were_are_told(p):
         code = ctl("--runtime-dir", "/nonexistent", "--state-dir", p.state, "cat", "--stream",
                    number)[0]
         expect(code, want)
+
+
+def send_finds_the_listener_of_the_configuration(p):
+    code, out, err = of(p, "send", "--json", "-", input=events(3))
+    expect((code, json.loads(out)["accepted"]), (0, 3))
+    env = {"SLUICE_CONF": p.conf + ".none"}
+    r = subprocess.run([CTL, "send", "-"], input="", capture_output=True, text=True, env=env)
+    expect((r.returncode, r.stderr.count("\n")), (1, 1))
+
+
+def ages_are_told_in_two_ways(p):
+    for age in ("1h", "-1h"):
+        code, out, _ = of(p, "cat", "--from", age)
+        assert code == 0 and out, (age, code)
 
 
 def documents_and_folders_are_told_from_events(p):
@@ -436,7 +451,9 @@ def main():
         p.start()
         for test in (people_can_talk_to_the_socket, every_command_of_help_answers,
                      commands_have_their_exit_codes, json_is_json, folders_can_be_named,
-                     streams_that_never_were_are_told, documents_and_folders_are_told_from_events,
+                     streams_that_never_were_are_told,
+                     send_finds_the_listener_of_the_configuration, ages_are_told_in_two_ways,
+                     documents_and_folders_are_told_from_events,
                      invalid_events_are_named, levels_and_shapes,
                      batches_larger_than_the_listener_allows, unix_sockets_too, slow_input_flows,
                      admin_port, stopped_admin_stops_nobody_from_looking,

@@ -260,6 +260,8 @@ def a_part_of_the_journal_is_delivered_again(httpd):
         httpd.clear()
         code, out, _ = run(p, "replay", "--sink", "hook", "--from", "oldest", "--dry-run")
         assert (code, out) == (0, "would send 20 of 40 events to hook\n"), out
+        code, out, _ = run(p, "replay", "--sink", "hook", "--from", "oldest", "--dry-run", "--json")
+        assert json.loads(out) == {"sink": "hook", "wouldSend": 20, "of": 40}, out
         code, out, err = run(p, "replay", "--sink", "hook", "--from", "oldest")
         assert code == 0, (out, err)
         assert out == "hook: read 40 = delivered 20 + dead 0 + skipped 20\n", out
@@ -276,6 +278,8 @@ def a_part_of_the_journal_is_delivered_again(httpd):
         assert receipts.index(same[9]) not in numbers_of(httpd.requests())
         for args, code in [(["--sink", "hook"], 64), (["--sink", "none", "--from", "oldest"], 1),
                            (["--sink", "hook", "--from", "oldest", "--to", same[1]], 64),
+                           (["--sink", "hook", "--from", same[3], "--to", same[1]], 64),
+                           (["--sink", "hook", "--from", "-1m", "--to", "-2m"], 64),
                            (["--sink", "hook", "--from", "00000000:0:0"], 1)]:
             assert run(p, "replay", *args)[0] == code, (args, run(p, "replay", *args))
 

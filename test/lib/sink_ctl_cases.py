@@ -124,7 +124,7 @@ def retired_when_nobody_wants_it():
         expect(listed(p)["pending"], 2)
         expect(refused("sink", "retire", "api"), b"")  # not without --yes
         out = p.ctl("sink", "retire", "api", "--yes").decode()
-        assert "its place is free" in out, out
+        assert "its place is free: 2 events (" in out, out
         assert not os.path.exists(folder) and listed(p) is None
         p.stop()
         # It comes back as a new one.
