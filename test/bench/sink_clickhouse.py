@@ -54,6 +54,7 @@ def sink(c, p, n, codec, engine):
     table %s
     compression %s
     batch-events %d
+    linger 10ms
 """ % (t, c.port, t, codec, BATCH)
     p.write()
     p.start()
