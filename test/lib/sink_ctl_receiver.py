@@ -13,7 +13,12 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                outer.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                want = int(self.headers["Content-Length"])
+                body = self.rfile.read(want)
+                if len(body) < want:  # the sink died in the middle: no request
+                    self.close_connection = True
+                    return
+                outer.bodies.append(body)
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
