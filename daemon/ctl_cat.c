@@ -49,28 +49,6 @@ struct cat {
 	bool has_damage;
 };
 
-/* "2026-01-31T12:00:00[.5][Z]" or "2026-01-31"; UTC. */
-static bool
-parse_date(const char *text, uint64_t *wall_ns)
-{
-	struct tm tm = {0};
-	double fraction = 0;
-	char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-
-	if (end == NULL)
-		end = strptime(text, "%Y-%m-%d", &tm);
-	if (end == NULL)
-		return false;
-	if (*end == '.')
-		fraction = strtod(end, &end);
-	if (*end == 'Z')
-		end++;
-	if (*end != '\0' || timegm(&tm) < 0)
-		return false;
-	*wall_ns = (uint64_t)timegm(&tm) * CLOCK_NS_PER_S + (uint64_t)(fraction * 1e9);
-	return true;
-}
-
 static bool
 parse_number(const char *text, char stop, uint64_t *value, const char **rest)
 {
@@ -109,7 +87,7 @@ parse_from(struct cat *c, const char *text)
 	} else if (units_parse_time(text + (text[0] == '-'), &ago_ms) == UNITS_OK) {
 		c->from = FROM_TIME;
 		c->wall_ns = clock_wall_ns() - (uint64_t)ago_ms * CLOCK_NS_PER_MS;
-	} else if (parse_date(text, &c->wall_ns)) {
+	} else if (ctl_log_date(text, &c->wall_ns)) {
 		c->from = FROM_TIME;
 	} else if (parse_receipt(c, text)) {
 		c->from = FROM_RECEIPT;

@@ -11,13 +11,16 @@
  */
 #include "daemon/ctl_log.h"
 
+#include "common/clock.h"
 #include "shm/word.h"
 #include "workers/log_dir.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static void
@@ -93,4 +96,27 @@ ctl_log_end(struct ctl_log *log)
 	if (end == 0 || word_load(&part->ready_generation) != log->region.header->generation)
 		return 0;
 	return is_of_this_log(log, end) ? end : 0;
+}
+
+bool
+ctl_log_date(const char *text, uint64_t *wall_ns)
+{
+	struct tm tm = {0};
+	double fraction = 0;
+	char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+
+	if (end == NULL) {
+		memset(&tm, 0, sizeof tm);
+		end = strptime(text, "%Y-%m-%d", &tm);
+	}
+	if (end == NULL)
+		return false;
+	if (*end == '.')
+		fraction = strtod(end, &end);
+	if (*end == 'Z')
+		end++;
+	if (*end != '\0' || timegm(&tm) < 0)
+		return false;
+	*wall_ns = (uint64_t)timegm(&tm) * CLOCK_NS_PER_S + (uint64_t)(fraction * 1e9);
+	return true;
 }

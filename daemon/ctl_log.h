@@ -33,4 +33,7 @@ void ctl_log_close(struct ctl_log *log);
 /* The log's end now (layout_log_end()); 0: no region says. */
 uint64_t ctl_log_end(struct ctl_log *log);
 
+/* "2026-01-31T12:00:00[.5][Z]" or "2026-01-31", UTC; false: something else. */
+bool ctl_log_date(const char *text, uint64_t *wall_ns);
+
 #endif

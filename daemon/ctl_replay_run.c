@@ -9,6 +9,7 @@
  * SHARED STATE
  *	None.
  */
+#include "daemon/ctl_log.h"
 #include "daemon/ctl_replay.h"
 
 #include "common/clock.h"
@@ -75,10 +76,7 @@ ctl_replay_number(const char *text, uint64_t *value)
 bool
 ctl_replay_time(const char *text, uint64_t *wall_ns)
 {
-	struct tm tm = {0};
-	double fraction = 0;
 	int64_t ago_ms;
-	char *end;
 
 	if (strcmp(text, "oldest") == 0 || strcmp(text, "now") == 0) {
 		*wall_ns = text[0] == 'o' ? 0 : clock_wall_ns();
@@ -90,20 +88,7 @@ ctl_replay_time(const char *text, uint64_t *wall_ns)
 		*wall_ns = clock_wall_ns() - (uint64_t)ago_ms * CLOCK_NS_PER_MS;
 		return true;
 	}
-	if ((end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm)) == NULL) {
-		memset(&tm, 0, sizeof tm);
-		end = strptime(text, "%Y-%m-%d", &tm);
-	}
-	if (end == NULL)
-		return false;
-	if (*end == '.')
-		fraction = strtod(end, &end);
-	if (*end == 'Z')
-		end++;
-	if (*end != '\0' || timegm(&tm) < 0)
-		return false;
-	*wall_ns = (uint64_t)timegm(&tm) * CLOCK_NS_PER_S + (uint64_t)(fraction * 1e9);
-	return true;
+	return ctl_log_date(text, wall_ns);
 }
 
 static int
